@@ -1,0 +1,2 @@
+//! The tour of the tutorials.
+fn main() {}

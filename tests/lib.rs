@@ -1,0 +1,1 @@
+//! What netlab promises, held against real kernels and real tools.
