@@ -1,0 +1,23 @@
+//! The fence: everything that talks to the kernel, and the only place where `unsafe` and Linux-only code live.
+//!
+//! Nothing here knows a fixture. Functions return `io::Error`, or [`Refusal`] where the kernel explains itself.
+//!
+//! # Safety
+//!
+//! The modules below move only threads that they made themselves, own the descriptors that they open, and touch no memory but their own.
+#![allow(unsafe_code)]
+
+mod refusal;
+pub(crate) use refusal::Refusal;
+
+#[cfg(target_os = "linux")]
+pub(crate) mod namespace;
+#[cfg(target_os = "linux")]
+pub(crate) mod netlink;
+#[cfg(target_os = "linux")]
+pub(crate) mod sysctl;
+
+#[cfg(not(target_os = "linux"))]
+mod elsewhere;
+#[cfg(not(target_os = "linux"))]
+pub(crate) use elsewhere::{namespace, netlink, sysctl};

@@ -1,0 +1,110 @@
+//! Network namespaces, held by descriptors and entered on threads of our own.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::thread;
+
+use nix::sched::{CloneFlags, setns, unshare};
+
+use super::sysctl;
+
+/// The calling thread's network namespace.
+pub(crate) fn current() -> io::Result<OwnedFd> {
+    // Not /proc/self: that is the main thread's, which may be elsewhere.
+    File::open("/proc/thread-self/ns/net").map(OwnedFd::from)
+}
+
+/// Device and inode: the identity of a namespace.
+pub(crate) fn identity(namespace: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
+    let stat = nix::sys::stat::fstat(namespace)?;
+    Ok((stat.st_dev, stat.st_ino))
+}
+
+/// Makes a network namespace and runs `setup` in it, on a thread that ends with the call.
+pub(crate) fn create<T: Send>(setup: impl FnOnce() -> io::Result<T> + Send) -> io::Result<(OwnedFd, T)> {
+    on_thread("netlab", || {
+        unshare(CloneFlags::CLONE_NEWNET)?;
+        Ok((current()?, setup()?))
+    })
+    .unwrap_or_else(|_| Err(io::Error::other("the set-up of a namespace panicked")))
+}
+
+/// Runs `f` on a thread of its own in the namespace; the outer error says that it could not be entered, the inner one is the panic of `f`.
+///
+/// With `mounts`, the thread sees that mount namespace too, and keeps the caller's working directory.
+pub(crate) fn enter<T: Send>(
+    thread_name: &str,
+    network: BorrowedFd<'_>,
+    mounts: Option<BorrowedFd<'_>>,
+    f: impl FnOnce() -> T + Send,
+) -> io::Result<thread::Result<T>> {
+    let entered = on_thread(thread_name, || {
+        switch(network, mounts)?;
+        Ok(std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)))
+    });
+    entered.unwrap_or_else(|panic| Ok(Err(panic)))
+}
+
+/// Makes a command start in the namespaces.
+///
+/// The descriptors live as long as the command does.
+pub(crate) fn start_in(command: &mut Command, network: OwnedFd, mounts: Option<OwnedFd>) {
+    let enter = move || switch(network.as_fd(), mounts.as_ref().map(AsFd::as_fd));
+    // SAFETY: between fork and exec the closure makes only system calls (setns, unshare, getcwd, chdir) and allocates nothing.
+    unsafe { command.pre_exec(enter) };
+}
+
+fn switch(network: BorrowedFd<'_>, mounts: Option<BorrowedFd<'_>>) -> io::Result<()> {
+    setns(network, CloneFlags::CLONE_NEWNET)?;
+    if let Some(mounts) = mounts {
+        // A mount namespace can only be entered by a thread that shares its working directory with no other, and entering moves it to /.
+        let here = nix::fcntl::open(".", nix::fcntl::OFlag::O_PATH | nix::fcntl::OFlag::O_CLOEXEC, nix::sys::stat::Mode::empty())?;
+        unshare(CloneFlags::CLONE_FS)?;
+        setns(mounts, CloneFlags::CLONE_NEWNS)?;
+        nix::unistd::fchdir(here)?;
+    }
+    Ok(())
+}
+
+/// The outer error is the panic of `f`.
+fn on_thread<T: Send>(name: &str, f: impl FnOnce() -> io::Result<T> + Send) -> thread::Result<io::Result<T>> {
+    thread::scope(|scope| {
+        let name: String = name.chars().filter(|c| *c != '\0').collect();
+        match thread::Builder::new().name(name).spawn_scoped(scope, f) {
+            Ok(handle) => handle.join(),
+            Err(e) => Ok(Err(e)),
+        }
+    })
+}
+
+/// Gives the calling thread's network namespace, a fresh one, the values that a lab depends on.
+///
+/// The kernel takes the IPv4 ones from the initial namespace's present values (or from its own defaults), so that each is set here.
+pub(crate) fn set_lab_defaults() {
+    const DEFAULTS: &[(&str, &str)] = &[
+        // An unanswered ARP or neighbour solicitation takes three tries of 30 ms until EHOSTUNREACH, not of a second.
+        ("net/ipv4/neigh/default/retrans_time_ms", "30"),
+        ("net/ipv6/neigh/default/retrans_time_ms", "30"),
+        // Nobody else is on a lab's cables: an address can be used at once.
+        ("net/ipv6/conf/all/accept_dad", "0"),
+        ("net/ipv6/conf/default/accept_dad", "0"),
+        ("net/ipv4/ip_forward", "0"),
+        ("net/ipv4/conf/all/rp_filter", "0"),
+        ("net/ipv4/conf/default/rp_filter", "0"),
+        // Bridged frames are nobody's business but the bridge's, until a test asks otherwise (br_netfilter).
+        ("net/bridge/bridge-nf-call-iptables", "0"),
+        ("net/bridge/bridge-nf-call-ip6tables", "0"),
+        ("net/bridge/bridge-nf-call-arptables", "0"),
+    ];
+    for (key, value) in DEFAULTS {
+        // A kernel without IPv6 or br_netfilter has no such file, and nothing to set.
+        sysctl::write(key, value).unwrap_or_default();
+    }
+    // Unprivileged ICMP sockets for every group; where only one id is mapped, for that one.
+    if sysctl::write("net/ipv4/ping_group_range", "0 2147483647").is_err() {
+        sysctl::write("net/ipv4/ping_group_range", "0 0").unwrap_or_default();
+    }
+}

@@ -1,0 +1,220 @@
+//! A synchronous netlink transport: many requests in one datagram, one acknowledgement, the kernel's extended ack kept.
+
+use std::io;
+
+use netlink_packet_core::{
+    NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NLMSG_NOOP, NetlinkBuffer, NetlinkDeserializable, NetlinkHeader,
+    NetlinkMessage, NetlinkPayload, NetlinkSerializable,
+};
+use netlink_sys::{Socket as RawSocket, SocketAddr, protocols::NETLINK_ROUTE};
+
+use super::Refusal;
+
+const NLM_F_DUMP_INTR: u16 = 0x10;
+const NLMSGERR_ATTR_MSG: u16 = 1;
+const RECEIVE_BYTES: usize = 64 * 1024;
+
+/// A netlink socket. It speaks for the network namespace in which it was opened, from whatever thread it is used.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    raw: RawSocket,
+    sequence: u32,
+}
+
+/// One request of a batch: a message and the flags beside `NLM_F_REQUEST`.
+#[derive(Debug)]
+pub(crate) struct Request<M> {
+    pub(crate) message: M,
+    pub(crate) flags: u16,
+}
+
+impl<M> Request<M> {
+    pub(crate) fn new(message: M, flags: u16) -> Self {
+        Self { message, flags }
+    }
+}
+
+impl Socket {
+    /// A route socket (links, addresses, routes, rules, neighbours) in the calling thread's network namespace.
+    pub(crate) fn route() -> io::Result<Self> {
+        let socket = Self::open(NETLINK_ROUTE)?;
+        socket.raw.set_netlink_get_strict_chk(true)?;
+        Ok(socket)
+    }
+
+    /// A socket of any netlink protocol, such as `NETLINK_NETFILTER`, in the calling thread's network namespace.
+    pub(crate) fn open(protocol: isize) -> io::Result<Self> {
+        let raw = RawSocket::new(protocol)?;
+        raw.set_ext_ack(true)?;
+        raw.set_cap_ack(true)?;
+        raw.connect(&SocketAddr::new(0, 0))?;
+        Ok(Self { raw, sequence: 0 })
+    }
+
+    /// Sends all requests in one datagram and returns the answers of each.
+    ///
+    /// The kernel runs them in order and does not stop at one that fails; the first refusal is returned, with its place.
+    pub(crate) fn batch<M>(&mut self, requests: Vec<Request<M>>) -> Result<Vec<Vec<M>>, Refusal>
+    where
+        M: NetlinkSerializable + NetlinkDeserializable,
+    {
+        let count = requests.len();
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        let first = self.sequence.wrapping_add(1);
+        let mut datagram = Vec::with_capacity(256 * count);
+        for (place, request) in requests.into_iter().enumerate() {
+            // Every acknowledgement costs room in the receive buffer: only the last request asks for one.
+            let ack = if place + 1 == count { NLM_F_ACK } else { 0 };
+            self.sequence = self.sequence.wrapping_add(1);
+            push(&mut datagram, request.message, request.flags | NLM_F_REQUEST | ack, self.sequence);
+        }
+        self.raw.send(&datagram, 0)?;
+        self.collect(first, count)
+    }
+
+    /// Sends one request and waits for its acknowledgement.
+    pub(crate) fn request<M>(&mut self, message: M, flags: u16) -> Result<Vec<M>, Refusal>
+    where
+        M: NetlinkSerializable + NetlinkDeserializable,
+    {
+        let answers = self.batch(vec![Request::new(message, flags)])?;
+        Ok(answers.into_iter().flatten().collect())
+    }
+
+    /// Lists what the kernel has, as one consistent state: a listing that a change interrupted is asked for again.
+    pub(crate) fn dump<M>(&mut self, message: M) -> Result<Vec<M>, Refusal>
+    where
+        M: NetlinkSerializable + NetlinkDeserializable + Clone,
+    {
+        loop {
+            self.sequence = self.sequence.wrapping_add(1);
+            let mut datagram = Vec::new();
+            push(&mut datagram, message.clone(), NLM_F_REQUEST | NLM_F_DUMP, self.sequence);
+            self.raw.send(&datagram, 0)?;
+            if let Some(listing) = self.collect_dump()? {
+                return Ok(listing);
+            }
+        }
+    }
+
+    fn collect<M: NetlinkDeserializable>(&mut self, first: u32, count: usize) -> Result<Vec<Vec<M>>, Refusal> {
+        let mut answers: Vec<Vec<M>> = (0..count).map(|_| Vec::new()).collect();
+        let mut refusal: Option<Refusal> = None;
+        let mut done = false;
+        while !done {
+            self.receive(|header, payload| {
+                let place = header.sequence_number.wrapping_sub(first) as usize;
+                if place >= count {
+                    return Ok(()); // a late answer to an earlier batch that was given up
+                }
+                match header.message_type {
+                    NLMSG_ERROR => {
+                        done |= place + 1 == count;
+                        if let Some(new) = parse_error(header, payload, place) {
+                            refusal.get_or_insert(new);
+                        }
+                    }
+                    NLMSG_DONE | NLMSG_NOOP => {}
+                    _ => answers[place].push(decode(header, payload)?),
+                }
+                Ok(())
+            })?;
+        }
+        refusal.map_or(Ok(answers), Err)
+    }
+
+    fn collect_dump<M: NetlinkDeserializable>(&mut self) -> Result<Option<Vec<M>>, Refusal> {
+        let sequence = self.sequence;
+        let (mut listing, mut interrupted, mut done) = (Vec::new(), false, false);
+        let mut refusal = None;
+        while !done {
+            self.receive(|header, payload| {
+                if header.sequence_number != sequence {
+                    return Ok(());
+                }
+                interrupted |= header.flags & NLM_F_DUMP_INTR != 0;
+                match header.message_type {
+                    NLMSG_DONE => {
+                        done = true;
+                        refusal = parse_error(header, payload, 0);
+                    }
+                    NLMSG_ERROR => {
+                        done = true;
+                        refusal = parse_error(header, payload, 0);
+                    }
+                    NLMSG_NOOP => {}
+                    _ => listing.push(decode(header, payload)?),
+                }
+                Ok(())
+            })?;
+        }
+        match refusal {
+            Some(refusal) => Err(refusal),
+            None if interrupted => Ok(None),
+            None => Ok(Some(listing)),
+        }
+    }
+
+    fn receive(&self, mut each: impl FnMut(&NetlinkHeader, &[u8]) -> Result<(), Refusal>) -> Result<(), Refusal> {
+        let mut buffer = Vec::with_capacity(RECEIVE_BYTES);
+        while let Err(e) = self.raw.recv(&mut buffer, 0) {
+            if e.kind() != io::ErrorKind::Interrupted {
+                return Err(e.into());
+            }
+        }
+        let mut rest = &buffer[..];
+        while rest.len() >= 16 {
+            let message = NetlinkBuffer::new_checked(rest).map_err(malformed)?;
+            let length = (message.length() as usize).min(rest.len());
+            let mut header = NetlinkHeader::default();
+            header.length = message.length();
+            header.message_type = message.message_type();
+            header.flags = message.flags();
+            header.sequence_number = message.sequence_number();
+            each(&header, &rest[16..length])?;
+            rest = &rest[length.next_multiple_of(4).min(rest.len())..];
+        }
+        Ok(())
+    }
+}
+
+fn push<M: NetlinkSerializable>(datagram: &mut Vec<u8>, message: M, flags: u16, sequence: u32) {
+    let mut header = NetlinkHeader::default();
+    header.flags = flags;
+    header.sequence_number = sequence;
+    let mut message = NetlinkMessage::new(header, NetlinkPayload::InnerMessage(message));
+    message.finalize();
+    let start = datagram.len();
+    datagram.resize(start + message.buffer_len().next_multiple_of(4), 0);
+    message.serialize(&mut datagram[start..]);
+}
+
+fn decode<M: NetlinkDeserializable>(header: &NetlinkHeader, payload: &[u8]) -> Result<M, Refusal> {
+    M::deserialize(header, payload).map_err(|e| malformed(e.to_string()))
+}
+
+fn malformed(why: impl ToString) -> Refusal {
+    Refusal { errno: libc::EBADMSG, message: Some(why.to_string()), request: 0 }
+}
+
+/// NLMSG_ERROR and NLMSG_DONE carry an errno; an error is followed by the request's header and, perhaps, extended ack attributes.
+fn parse_error(header: &NetlinkHeader, payload: &[u8], request: usize) -> Option<Refusal> {
+    let errno = -i32::from_ne_bytes(payload.get(..4)?.try_into().ok()?);
+    let attributes = if header.message_type == NLMSG_ERROR { 20 } else { 4 };
+    (errno != 0).then(|| Refusal { errno, message: payload.get(attributes..).and_then(extended_ack), request })
+}
+
+fn extended_ack(mut attributes: &[u8]) -> Option<String> {
+    while let [l0, l1, t0, t1, ..] = *attributes {
+        let length = u16::from_ne_bytes([l0, l1]) as usize;
+        let value = attributes.get(4..length)?;
+        if u16::from_ne_bytes([t0, t1]) & 0x3fff == NLMSGERR_ATTR_MSG {
+            let text = value.split(|byte| *byte == 0).next()?;
+            return Some(String::from_utf8_lossy(text).trim_end_matches('.').to_owned());
+        }
+        attributes = attributes.get(length.next_multiple_of(4)..)?;
+    }
+    None
+}

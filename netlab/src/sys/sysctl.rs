@@ -1,0 +1,28 @@
+//! Sysctl files of the network namespace that the calling thread is in.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+/// `net.ipv4.ip_forward` and `net/ipv4/conf/eth0.5/rp_filter` alike: with a slash in it, a dot belongs to a name (sysctl(8)).
+pub(crate) fn path(key: &str) -> io::Result<PathBuf> {
+    let key = key.trim();
+    let relative = if key.contains('/') { key.to_owned() } else { key.replace('.', "/") };
+    let sound = !relative.is_empty() && relative.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
+    if !sound {
+        return Err(io::Error::from_raw_os_error(libc::ENOENT));
+    }
+    Ok(PathBuf::from("/proc/sys").join(relative))
+}
+
+/// The value, without its newline; a tab between several values is kept.
+pub(crate) fn read(key: &str) -> io::Result<String> {
+    Ok(fs::read_to_string(path(key)?)?.trim_end_matches('\n').to_owned())
+}
+
+/// Writes the value in one `write(2)`, as the kernel demands.
+pub(crate) fn write(key: &str, value: &str) -> io::Result<()> {
+    use std::io::Write;
+    // Not fs::write: it would create the file in a directory that allows it; procfs answers EACCES then, which misleads.
+    fs::OpenOptions::new().write(true).open(path(key)?)?.write_all(value.as_bytes())
+}
