@@ -21,3 +21,18 @@ pub(crate) mod sysctl;
 mod elsewhere;
 #[cfg(not(target_os = "linux"))]
 pub(crate) use elsewhere::{namespace, netlink, sysctl};
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+static MACHINE: AtomicBool = AtomicBool::new(false);
+
+/// Whether this process is in a machine that netlab made, whose namespaces nobody else uses.
+pub(crate) fn machine_is_ours() -> bool {
+    MACHINE.load(Ordering::Relaxed)
+}
+
+/// Said once by the process that has just entered a fresh machine.
+#[allow(dead_code)]
+pub(crate) fn declare_machine_ours() {
+    MACHINE.store(true, Ordering::Relaxed);
+}

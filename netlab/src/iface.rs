@@ -1,0 +1,283 @@
+//! One end of a cable, described.
+
+use std::fmt::Display;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::AddressFamily;
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage};
+use netlink_packet_route::link::{LinkAttribute, LinkMessage};
+use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType};
+
+use crate::cidr;
+use crate::error::{Error, Result};
+use crate::link::Link;
+use crate::netns::Netns;
+use crate::sys::netlink::Request;
+
+/// The longest interface name, in bytes (`IFNAMSIZ - 1`).
+const NAME_BYTES: usize = 15;
+
+/// An interface, described: a name in a namespace, with addresses, gateway, MTU, MAC address and index.
+///
+/// A description does nothing. [`VethPair::connect`](crate::VethPair::connect) and [`Bridge::new`](crate::Bridge::new) make it true, and
+/// report a bad value in it. Every value but the name has a default: no address, the kernel's MTU, a MAC address that follows from the names
+/// of namespace and interface, and the next free index, so that two runs of a test see the same.
+#[derive(Debug, Clone)]
+#[must_use = "a description does nothing: give it to `VethPair::connect` or `Bridge::new`"]
+pub struct Iface {
+    pub(crate) netns: Netns,
+    pub(crate) name: String,
+    addresses: Vec<Address>,
+    gateways: Vec<String>,
+    mtu: Option<u32>,
+    mac: Option<String>,
+    index: Option<u32>,
+    pub(crate) up: bool,
+    pub(crate) master: Option<Link>,
+}
+
+#[derive(Debug, Clone)]
+struct Address {
+    text: String,
+    broadcast: Option<String>,
+    dad: bool,
+}
+
+impl Netns {
+    /// The description of an interface `name` in this namespace.
+    pub fn iface(&self, name: impl Into<String>) -> Iface {
+        Iface {
+            netns: self.clone(),
+            name: name.into(),
+            addresses: Vec::new(),
+            gateways: Vec::new(),
+            mtu: None,
+            mac: None,
+            index: None,
+            up: true,
+            master: None,
+        }
+    }
+}
+
+impl Iface {
+    /// Adds an address with its prefix length, such as `10.0.0.2/24` or `fd00::2/64`; without one it is a host address (`/32`, `/128`).
+    ///
+    /// Equals `ip address add ADDRESS dev NAME`; an IPv4 address gets no broadcast address unless [`broadcast`](Self::broadcast) asks.
+    pub fn addr(mut self, address: impl Display) -> Self {
+        self.addresses.push(Address { text: address.to_string(), broadcast: None, dad: false });
+        self
+    }
+
+    /// Gives the address added last a broadcast address; `+` means the network's own, as in `ip address add … broadcast +`.
+    pub fn broadcast(mut self, address: impl Display) -> Self {
+        if let Some(last) = self.addresses.last_mut() {
+            last.broadcast = Some(address.to_string());
+        }
+        self
+    }
+
+    /// Lets the kernel probe for duplicates of the IPv6 address added last (RFC 4862), which it does not in a lab.
+    ///
+    /// It stays tentative for about a second then, and the fixture waits for it. The namespace's `accept_dad` has to allow it.
+    pub fn dad(mut self) -> Self {
+        if let Some(last) = self.addresses.last_mut() {
+            last.dad = true;
+        }
+        self
+    }
+
+    /// Adds a default route through `gateway`, which the interface's addresses must reach.
+    ///
+    /// Equals `ip route add default via GATEWAY dev NAME`.
+    pub fn gateway(mut self, gateway: impl Display) -> Self {
+        self.gateways.push(gateway.to_string());
+        self
+    }
+
+    /// Sets the MTU in bytes; the default for Ethernet is 1500.
+    pub fn mtu(mut self, bytes: u32) -> Self {
+        self.mtu = Some(bytes);
+        self
+    }
+
+    /// Sets the MAC address, such as `02:42:ac:11:00:02`.
+    pub fn mac(mut self, mac: impl Display) -> Self {
+        self.mac = Some(mac.to_string());
+        self
+    }
+
+    /// Chooses the interface index, which must be free in its namespace.
+    pub fn index(mut self, index: u32) -> Self {
+        self.index = Some(index);
+        self
+    }
+
+    /// Leaves the interface administratively down; its addresses are set, but a gateway needs it up.
+    pub fn down(mut self) -> Self {
+        self.up = false;
+        self
+    }
+
+    /// Makes the interface a port of a bridge (`ip link set NAME master BRIDGE`).
+    pub fn master(mut self, bridge: impl AsRef<Link>) -> Self {
+        self.master = Some(bridge.as_ref().clone());
+        self
+    }
+
+    /// Checks every value and turns the description into what the kernel takes.
+    pub(crate) fn plan(&self) -> Result<Plan> {
+        self.check_name()?;
+        let place = self.place();
+        let mac = match &self.mac {
+            Some(text) => cidr::parse_mac(text).map_err(|why| Error::invalid(format!("give `{place}` the MAC address `{text}`"), why))?,
+            None => self.derived_mac(),
+        };
+        if let Some(master) = &self.master
+            && !master.netns().is_same(&self.netns)
+        {
+            let why = format!("the bridge is in namespace `{}`", master.netns());
+            return Err(Error::invalid(format!("make `{place}` a port of `{}`", master.name()), why));
+        }
+        let addresses = self.addresses.iter().map(|address| address.plan(&place)).collect::<Result<Vec<_>>>()?;
+        let gateways = self
+            .gateways
+            .iter()
+            .map(|text| cidr::parse_ip(text).map_err(|why| Error::invalid(format!("give `{place}` the gateway `{text}`"), why)));
+        let gateways = gateways.collect::<Result<Vec<_>>>()?;
+        if let (Some(gateway), false) = (gateways.first(), self.up) {
+            return Err(Error::invalid(format!("give `{place}` the gateway `{gateway}`"), "a route needs an interface that is up"));
+        }
+        Ok(Plan { index: self.index.or_else(|| self.netns.choose_index()), mac, mtu: self.mtu, addresses, gateways })
+    }
+
+    pub(crate) fn check_name(&self) -> Result<()> {
+        let name = &self.name;
+        let why = match name.len() {
+            0 => "the name is empty".to_owned(),
+            n if n > NAME_BYTES => format!("the name has {n} bytes; an interface name has {NAME_BYTES} at most"),
+            _ if name == "."
+                || name == ".."
+                || name.contains(['/', ':', '%'])
+                || name.contains(|c: char| c.is_whitespace() || c == '\0') =>
+            {
+                "an interface name has no `/`, `:`, `%` or white space, and is neither `.` nor `..`".to_owned()
+            }
+            _ => return Ok(()),
+        };
+        Err(Error::invalid(format!("create interface `{}`", self.place()), why))
+    }
+
+    /// A locally administered unicast address that follows from the names: the same in every run.
+    fn derived_mac(&self) -> [u8; 6] {
+        let mut hasher = DefaultHasher::new();
+        (self.netns.name(), &self.name).hash(&mut hasher);
+        let [a, b, c, d, e, ..] = hasher.finish().to_be_bytes();
+        [0x02, a, b, c, d, e]
+    }
+
+    /// `laptop/eth0`
+    pub(crate) fn place(&self) -> String {
+        format!("{}/{}", self.netns.name(), self.name)
+    }
+}
+
+impl Address {
+    fn plan(&self, place: &str) -> Result<PlannedAddress> {
+        let what = || format!("give `{place}` the address `{}`", self.text);
+        let net = cidr::parse(&self.text).map_err(|why| Error::invalid(what(), why))?;
+        let broadcast = match (self.broadcast.as_deref(), net) {
+            (None, _) => None,
+            (Some("+"), IpNet::V4(net)) => Some(net.broadcast()),
+            (Some(text), IpNet::V4(_)) => {
+                let wrong = |_| Error::invalid(what(), format!("expected a broadcast address or `+`, not `{text}`"));
+                Some(text.parse().map_err(wrong)?)
+            }
+            (Some(_), IpNet::V6(_)) => return Err(Error::invalid(what(), "IPv6 has no broadcast addresses")),
+        };
+        Ok(PlannedAddress { net, broadcast, dad: self.dad })
+    }
+}
+
+/// A description whose values make sense.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) index: Option<u32>,
+    pub(crate) mac: [u8; 6],
+    pub(crate) mtu: Option<u32>,
+    pub(crate) addresses: Vec<PlannedAddress>,
+    pub(crate) gateways: Vec<IpAddr>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct PlannedAddress {
+    pub(crate) net: IpNet,
+    pub(crate) broadcast: Option<std::net::Ipv4Addr>,
+    pub(crate) dad: bool,
+}
+
+impl Plan {
+    /// The start of a request that creates the link.
+    pub(crate) fn link_message(&self, iface: &Iface) -> LinkMessage {
+        let mut message = LinkMessage::default();
+        message.header.index = self.index.unwrap_or(0);
+        message.attributes.push(LinkAttribute::IfName(iface.name.clone()));
+        message.attributes.push(LinkAttribute::Address(self.mac.to_vec()));
+        message.attributes.extend(self.mtu.map(LinkAttribute::Mtu));
+        message
+    }
+
+    /// The requests that follow once the link is there, each with what it does: the words complete "cannot …".
+    pub(crate) fn requests(&self, link: &Link) -> Vec<(String, Request<RouteNetlinkMessage>)> {
+        let index = link.index();
+        let addresses =
+            self.addresses.iter().map(|address| (format!("give `{link}` the address `{}`", address.net), address.request(index)));
+        let gateways =
+            self.gateways.iter().map(|gateway| (format!("give `{link}` the gateway `{gateway}`"), default_route(*gateway, index)));
+        addresses.chain(gateways).collect()
+    }
+}
+
+impl PlannedAddress {
+    pub(crate) fn request(&self, index: u32) -> Request<RouteNetlinkMessage> {
+        Request::new(RouteNetlinkMessage::NewAddress(self.message(index)), NLM_F_CREATE | NLM_F_EXCL)
+    }
+
+    pub(crate) fn message(&self, index: u32) -> AddressMessage {
+        let mut message = AddressMessage::default();
+        message.header.family = family(self.net.addr());
+        message.header.prefix_len = self.net.prefix_len();
+        message.header.index = index;
+        message.attributes.push(AddressAttribute::Local(self.net.addr()));
+        message.attributes.push(AddressAttribute::Address(self.net.addr()));
+        message.attributes.extend(self.broadcast.map(AddressAttribute::Broadcast));
+        if self.net.addr().is_ipv6() && !self.dad {
+            message.header.flags = AddressHeaderFlags::Nodad;
+            message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
+        }
+        message
+    }
+}
+
+pub(crate) fn family(address: IpAddr) -> AddressFamily {
+    if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 }
+}
+
+fn default_route(gateway: IpAddr, index: u32) -> Request<RouteNetlinkMessage> {
+    let mut message = RouteMessage::default();
+    message.header.address_family = family(gateway);
+    message.header.table = RouteHeader::RT_TABLE_MAIN;
+    message.header.protocol = RouteProtocol::Boot; // what iproute2 says for a route that a person added
+    message.header.scope = RouteScope::Universe;
+    message.header.kind = RouteType::Unicast;
+    message.attributes.push(RouteAttribute::Gateway(match gateway {
+        IpAddr::V4(gateway) => RouteAddress::Inet(gateway),
+        IpAddr::V6(gateway) => RouteAddress::Inet6(gateway),
+    }));
+    message.attributes.push(RouteAttribute::Oif(index));
+    Request::new(RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | NLM_F_EXCL)
+}

@@ -1,0 +1,441 @@
+//! A link that is there: a handle to one network interface, and what can be done to it.
+
+use std::fmt;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::panic::Location;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use netlink_packet_route::AddressFamily;
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
+use netlink_packet_route::link::{
+    BridgePortState, InfoBridgePort, InfoPortData, InfoPortKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+};
+
+use crate::cidr;
+use crate::error::{At, Doing, Error, Result};
+use crate::iface::{Iface, Plan};
+use crate::netns::{Netns, lock};
+use crate::sys::Refusal;
+use crate::sys::netlink::Request;
+
+/// How long a link may take to carry traffic once it is up.
+const SETTLE: Duration = Duration::from_secs(5);
+
+/// A network interface that exists: a handle, clones of which are the same interface.
+///
+/// It follows its interface through a rename or a move to another namespace that is done with it. The handle keeps the namespace alive, not
+/// the interface: that goes with its fixture.
+#[derive(Clone)]
+pub struct Link(Arc<Mutex<State>>);
+
+#[derive(Clone)]
+struct State {
+    netns: Netns,
+    index: u32,
+    name: String,
+}
+
+impl Netns {
+    /// The interface of that name, such as `lo`, whoever made it.
+    ///
+    /// # Errors
+    ///
+    /// [`is_not_found`](Error::is_not_found) if there is none.
+    #[track_caller]
+    pub fn link(&self, name: &str) -> Result<Link> {
+        let here = Location::caller();
+        let mut message = LinkMessage::default();
+        message.attributes.push(LinkAttribute::IfName(name.to_owned()));
+        let what = || format!("find interface `{self}/{name}`");
+        let answers = self.request(RouteNetlinkMessage::GetLink(message), 0).doing(what).at(here)?;
+        let found = answers.iter().find_map(as_link).ok_or_else(|| Error::unexpected(what(), "the kernel gave no answer").at(here))?;
+        Ok(Link::new(self, found.header.index, name))
+    }
+}
+
+impl Link {
+    pub(crate) fn new(netns: &Netns, index: u32, name: &str) -> Self {
+        Self(Arc::new(Mutex::new(State { netns: netns.clone(), index, name: name.to_owned() })))
+    }
+
+    fn state(&self) -> State {
+        lock(&self.0).clone()
+    }
+
+    /// The namespace in which the interface is now.
+    pub fn netns(&self) -> Netns {
+        lock(&self.0).netns.clone()
+    }
+
+    /// The interface index in that namespace.
+    pub fn index(&self) -> u32 {
+        lock(&self.0).index
+    }
+
+    /// The interface's name.
+    pub fn name(&self) -> String {
+        lock(&self.0).name.clone()
+    }
+
+    /// Sets the interface up and waits until it carries traffic, or until it is certain that its far end is down.
+    ///
+    /// Equals `ip link set NAME up`, without the moment in which the kernel has not yet noticed the carrier.
+    ///
+    /// # Errors
+    ///
+    /// If the interface is gone.
+    #[track_caller]
+    pub fn up(&self) -> Result<()> {
+        let here = Location::caller();
+        self.set_flags(LinkFlags::Up, LinkFlags::Up).doing(|| format!("set `{self}` up")).at(here)?;
+        self.settle(false).at(here)
+    }
+
+    /// Sets the interface down; its routes go, its IPv4 addresses stay. Equals `ip link set NAME down`.
+    ///
+    /// # Errors
+    ///
+    /// If the interface is gone.
+    #[track_caller]
+    pub fn down(&self) -> Result<()> {
+        let here = Location::caller();
+        self.set_flags(LinkFlags::empty(), LinkFlags::Up).doing(|| format!("set `{self}` down")).at(here)
+    }
+
+    /// Sets the MTU in bytes. Equals `ip link set NAME mtu BYTES`.
+    ///
+    /// # Errors
+    ///
+    /// If the device does not take that size.
+    #[track_caller]
+    pub fn set_mtu(&self, bytes: u32) -> Result<()> {
+        let here = Location::caller();
+        self.set(LinkAttribute::Mtu(bytes)).doing(|| format!("set the MTU of `{self}` to {bytes}")).at(here)
+    }
+
+    /// Sets the MAC address, such as `02:42:ac:11:00:02`. Equals `ip link set NAME address MAC`.
+    ///
+    /// # Errors
+    ///
+    /// If it is no unicast MAC address.
+    #[track_caller]
+    pub fn set_mac(&self, mac: impl fmt::Display) -> Result<()> {
+        let here = Location::caller();
+        let what = || format!("give `{self}` the MAC address `{mac}`");
+        let bytes = cidr::parse_mac(&mac.to_string()).map_err(|why| Error::invalid(what(), why).at(here))?;
+        self.set(LinkAttribute::Address(bytes.to_vec())).doing(what).at(here)
+    }
+
+    /// Renames the interface, also while it is up. Equals `ip link set OLD name NEW`.
+    ///
+    /// # Errors
+    ///
+    /// [`is_exists`](Error::is_exists) if the name is taken.
+    #[track_caller]
+    pub fn rename(&self, name: &str) -> Result<()> {
+        let here = Location::caller();
+        let netns = self.netns();
+        netns.iface(name).check_name().at(here)?;
+        netns.bury().at(here)?;
+        self.set(LinkAttribute::IfName(name.to_owned())).doing(|| format!("rename `{self}` to `{name}`")).at(here)?;
+        lock(&self.0).name = name.to_owned();
+        Ok(())
+    }
+
+    /// Makes the interface a port of a bridge and waits until it forwards. Equals `ip link set NAME master BRIDGE`.
+    ///
+    /// # Errors
+    ///
+    /// If the bridge is in another namespace.
+    #[track_caller]
+    pub fn set_master(&self, bridge: impl AsRef<Link>) -> Result<()> {
+        let here = Location::caller();
+        let bridge = bridge.as_ref();
+        let what = || format!("make `{self}` a port of `{}`", bridge.name());
+        if !bridge.netns().is_same(&self.netns()) {
+            return Err(Error::invalid(what(), format!("the bridge is in namespace `{}`", bridge.netns())).at(here));
+        }
+        self.set(LinkAttribute::Controller(bridge.index())).doing(what).at(here)?;
+        self.settle(false).at(here)
+    }
+
+    /// Takes the interface off its bridge. Equals `ip link set NAME nomaster`.
+    ///
+    /// # Errors
+    ///
+    /// If the interface is gone.
+    #[track_caller]
+    pub fn set_nomaster(&self) -> Result<()> {
+        let here = Location::caller();
+        self.set(LinkAttribute::Controller(0)).doing(|| format!("take `{self}` off its bridge")).at(here)
+    }
+
+    /// Lets the bridge send a frame back out of the port that it came in by, or not.
+    ///
+    /// Equals `bridge link set dev NAME hairpin on`.
+    ///
+    /// # Errors
+    ///
+    /// If the interface is not a bridge port.
+    #[track_caller]
+    pub fn set_hairpin(&self, on: bool) -> Result<()> {
+        let here = Location::caller();
+        self.set_port(InfoBridgePort::HairpinMode(on)).doing(|| format!("set hairpin of `{self}`")).at(here)
+    }
+
+    /// Keeps the port from talking to other isolated ports of its bridge, or not.
+    ///
+    /// Equals `bridge link set dev NAME isolated on`.
+    ///
+    /// # Errors
+    ///
+    /// If the interface is not a bridge port.
+    #[track_caller]
+    pub fn set_isolated(&self, on: bool) -> Result<()> {
+        let here = Location::caller();
+        self.set_port(InfoBridgePort::Isolated(on)).doing(|| format!("set isolation of `{self}`")).at(here)
+    }
+
+    /// Moves the interface into another namespace, down and without its addresses, as the kernel does it.
+    ///
+    /// Equals `ip link set NAME netns OTHER`. The index stays unless it is taken there. It costs about 16 ms:
+    /// [`VethPair::connect`](crate::VethPair::connect) makes both ends where they belong at once.
+    ///
+    /// # Errors
+    ///
+    /// [`is_exists`](Error::is_exists) if the name is taken there.
+    #[track_caller]
+    pub fn move_to(&self, other: &Netns) -> Result<()> {
+        let here = Location::caller();
+        let what = || format!("move `{self}` to namespace `{other}`");
+        other.bury().at(here)?;
+        self.set(LinkAttribute::NetNsFd(other.descriptor().as_raw_fd())).doing(what).at(here)?;
+        self.follow_to(other, self.name()).at(here)
+    }
+
+    /// Moves the interface into the network namespace behind a descriptor, such as an open `/run/netns/NAME` or `/proc/PID/ns/net`.
+    ///
+    /// The handle stays with the old namespace then, where the interface is gone.
+    ///
+    /// # Errors
+    ///
+    /// If it is no descriptor of a network namespace that the caller may change.
+    #[track_caller]
+    pub fn move_to_fd(&self, namespace: BorrowedFd<'_>) -> Result<()> {
+        let here = Location::caller();
+        let what = || format!("move `{self}` to the namespace behind descriptor {}", namespace.as_raw_fd());
+        self.set(LinkAttribute::NetNsFd(namespace.as_raw_fd())).doing(what).at(here)
+    }
+
+    /// Moves the interface into the network namespace of a process, by its id as the caller sees it.
+    ///
+    /// Equals `ip link set NAME netns PID`. The handle stays with the old namespace then, where the interface is gone.
+    ///
+    /// # Errors
+    ///
+    /// [`is_not_found`](Error::is_not_found) if there is no such process.
+    #[track_caller]
+    pub fn move_to_pid(&self, pid: u32) -> Result<()> {
+        let here = Location::caller();
+        self.set(LinkAttribute::NetNsPid(pid)).doing(|| format!("move `{self}` to the namespace of process {pid}")).at(here)
+    }
+
+    fn follow_to(&self, netns: &Netns, name: String) -> Result<()> {
+        let index = netns.link(&name)?.index();
+        netns.avoid_index(index);
+        *lock(&self.0) = State { netns: netns.clone(), index, name };
+        Ok(())
+    }
+
+    fn message(&self) -> LinkMessage {
+        let mut message = LinkMessage::default();
+        message.header.index = self.index();
+        message
+    }
+
+    fn flags_message(&self, flags: LinkFlags, mask: LinkFlags) -> LinkMessage {
+        let mut message = self.message();
+        message.header.flags = flags;
+        message.header.change_mask = mask;
+        message
+    }
+
+    pub(crate) fn set(&self, attribute: LinkAttribute) -> Result<(), Refusal> {
+        let mut message = self.message();
+        message.attributes.push(attribute);
+        self.netns().request(RouteNetlinkMessage::SetLink(message), 0).map(drop)
+    }
+
+    /// As [`set`](Self::set), by RTM_NEWLINK: RTM_SETLINK ignores what belongs to the kind of link or port.
+    pub(crate) fn set_new(&self, attribute: LinkAttribute) -> Result<(), Refusal> {
+        let mut message = self.message();
+        message.attributes.push(attribute);
+        self.netns().request(RouteNetlinkMessage::NewLink(message), 0).map(drop)
+    }
+
+    fn set_flags(&self, flags: LinkFlags, mask: LinkFlags) -> Result<(), Refusal> {
+        self.netns().request(RouteNetlinkMessage::SetLink(self.flags_message(flags, mask)), 0).map(drop)
+    }
+
+    fn set_port(&self, value: InfoBridgePort) -> Result<(), Refusal> {
+        self.set_new(LinkAttribute::LinkInfo(vec![
+            LinkInfo::PortKind(InfoPortKind::Bridge),
+            LinkInfo::PortData(InfoPortData::BridgePort(vec![value])),
+        ]))
+    }
+
+    /// What the kernel says of the link now. The question makes it take note of a carrier change first.
+    pub(crate) fn ask(&self) -> Result<LinkMessage, Refusal> {
+        let answers = self.netns().request(RouteNetlinkMessage::GetLink(self.message()), 0)?;
+        answers.into_iter().find_map(into_link).ok_or(Refusal { errno: libc::ENODEV, message: None, request: 0 })
+    }
+
+    /// Waits until the link carries traffic; with `must`, a far end that is down is an error, else it is an answer.
+    pub(crate) fn settle(&self, must: bool) -> Result<()> {
+        let what = || format!("wait for `{self}` to carry traffic");
+        let deadline = Instant::now() + SETTLE;
+        loop {
+            let link = self.ask().doing(what)?;
+            let up = link.header.flags.contains(LinkFlags::Up);
+            let carrier = link.header.flags.contains(LinkFlags::LowerUp);
+            if port_forwards(&link) && (carrier || !up || !must) {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(Error::timeout(what(), format!("after {SETTLE:?} its flags are {:?}", link.header.flags)));
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    /// Waits until no IPv6 address of the link is tentative. Duplicate address detection is off, but its end is the kernel's deferred work.
+    pub(crate) fn settle_ipv6(&self) -> Result<()> {
+        let what = || format!("wait for the IPv6 addresses of `{self}`");
+        let deadline = Instant::now() + SETTLE;
+        let mut question = AddressMessage::default();
+        question.header.family = AddressFamily::Inet6;
+        question.header.index = self.index();
+        loop {
+            let answers = self.netns().dump(RouteNetlinkMessage::GetAddress(question.clone())).doing(what)?;
+            if !answers.iter().any(is_tentative) {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(Error::timeout(what(), format!("one is tentative after {SETTLE:?}")));
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    /// Gives a new link what its description says, and waits until it carries traffic where it can.
+    pub(crate) fn configure(&self, iface: &Iface, plan: &Plan, must_carry: bool) -> Result<()> {
+        let mut steps = Vec::new();
+        if iface.up {
+            let message = self.flags_message(LinkFlags::Up, LinkFlags::Up);
+            steps.push((format!("set `{self}` up"), Request::new(RouteNetlinkMessage::SetLink(message), 0)));
+        }
+        steps.extend(plan.requests(self));
+        let last = steps.len();
+        steps.push((format!("look at `{self}`"), Request::new(RouteNetlinkMessage::GetLink(self.message()), 0)));
+        let (mut words, requests): (Vec<_>, Vec<_>) = steps.into_iter().unzip();
+        let answers = self.netns().batch(requests).map_err(|refusal| Error::new(words.swap_remove(refusal.request), refusal))?;
+        let settled = answers
+            .get(last)
+            .and_then(|answers| answers.iter().find_map(as_link))
+            .is_some_and(|link| !iface.up || (port_forwards(link) && (link.header.flags.contains(LinkFlags::LowerUp) || !must_carry)));
+        if !settled {
+            self.settle(must_carry)?;
+        }
+        if plan.addresses.iter().any(|address| address.net.addr().is_ipv6()) && iface.up {
+            self.settle_ipv6()?;
+        }
+        Ok(())
+    }
+
+    /// Makes the link ineffective and frees its name, without waiting for the kernel to delete it.
+    pub(crate) fn retire(&self) -> Result<(), Refusal> {
+        let State { netns, index, .. } = self.state();
+        let down = Request::new(RouteNetlinkMessage::SetLink(self.flags_message(LinkFlags::empty(), LinkFlags::Up)), 0);
+        let mut message = self.message();
+        message.attributes.push(LinkAttribute::IfName(format!("dead{index}")));
+        message.attributes.push(LinkAttribute::Controller(0));
+        let rename = Request::new(RouteNetlinkMessage::SetLink(message), 0);
+        match netns.batch(vec![down, rename]) {
+            Err(refusal) if refusal.is(libc::ENODEV) => Ok(()),
+            Err(refusal) => Err(refusal),
+            Ok(_) => {
+                netns.leave_dead(index);
+                Ok(())
+            }
+        }
+    }
+
+    /// Deletes the link and waits for it.
+    pub(crate) fn delete(&self) -> Result<(), Refusal> {
+        match self.netns().request(RouteNetlinkMessage::DelLink(self.message()), 0) {
+            Err(refusal) if refusal.is(libc::ENODEV) => Ok(()),
+            other => other.map(drop),
+        }
+    }
+}
+
+impl AsRef<Link> for Link {
+    fn as_ref(&self) -> &Link {
+        self
+    }
+}
+
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = lock(&self.0);
+        write!(f, "{}/{}", state.netns.name(), state.name)
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let State { netns, index, name } = self.state();
+        f.debug_struct("Link").field("netns", &netns.name()).field("name", &name).field("index", &index).finish()
+    }
+}
+
+fn as_link(message: &RouteNetlinkMessage) -> Option<&LinkMessage> {
+    match message {
+        RouteNetlinkMessage::NewLink(link) => Some(link),
+        _ => None,
+    }
+}
+
+fn into_link(message: RouteNetlinkMessage) -> Option<LinkMessage> {
+    match message {
+        RouteNetlinkMessage::NewLink(link) => Some(link),
+        _ => None,
+    }
+}
+
+/// Whether the link is no bridge port, or one that forwards, or one that cannot because it is down.
+fn port_forwards(link: &LinkMessage) -> bool {
+    let infos = link.attributes.iter().filter_map(|attribute| match attribute {
+        LinkAttribute::LinkInfo(infos) => Some(infos),
+        _ => None,
+    });
+    let state = infos.flatten().find_map(|info| match info {
+        LinkInfo::PortData(InfoPortData::BridgePort(port)) => port.iter().find_map(|value| match value {
+            InfoBridgePort::State(state) => Some(*state),
+            _ => None,
+        }),
+        _ => None,
+    });
+    // Learning and listening are on the way to forwarding; blocking and disabled are where the port stays.
+    !matches!(state, Some(BridgePortState::Learning | BridgePortState::Listening))
+}
+
+fn is_tentative(message: &RouteNetlinkMessage) -> bool {
+    let RouteNetlinkMessage::NewAddress(address) = message else { return false };
+    address.attributes.iter().any(|attribute| match attribute {
+        AddressAttribute::Flags(flags) => flags.contains(AddressFlags::Tentative) && !flags.contains(AddressFlags::Dadfailed),
+        _ => false,
+    })
+}

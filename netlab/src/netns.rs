@@ -1,0 +1,313 @@
+//! A network namespace: one machine of the lab.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::panic::{Location, resume_unwind};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::LinkMessage;
+use once_cell::sync::OnceCell;
+
+use crate::error::{At, Doing, Error, Result};
+use crate::sys::netlink::{Request, Socket};
+use crate::sys::{Refusal, namespace};
+
+const RTM_UP: netlink_packet_route::link::LinkFlags = netlink_packet_route::link::LinkFlags::Up;
+
+/// A network namespace: a machine of the lab with its own links, addresses, routes, rules, sysctls and sockets.
+///
+/// A `Netns` is a handle; clones are the same namespace. Fixtures that live in it (a [`VethPair`](crate::VethPair), a
+/// [`Bridge`](crate::Bridge), …) hold it, so the order in which a test declares and drops them never matters. The namespace goes when the
+/// last handle and fixture and the last process in it have gone; no name for it is left anywhere on disk.
+///
+/// # Examples
+///
+/// ```no_run
+/// # fn main() -> netlab::Result<()> {
+/// let laptop = netlab::Netns::new("laptop")?;
+/// let hostname = laptop.run(|| std::fs::read_to_string("/proc/sys/kernel/hostname"))?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Netns(Arc<Inner>);
+
+struct Inner {
+    name: String,
+    namespace: OwnedFd,
+    route: Mutex<Socket>,
+    /// Whether netlab made this namespace: then its interface indexes are ours to choose, and its dead links can wait for its end.
+    ours: bool,
+    next_index: AtomicU32,
+    graveyard: Mutex<Vec<u32>>,
+    mounts: OnceCell<OwnedFd>,
+}
+
+thread_local! {
+    static ENTERED: std::cell::RefCell<Option<Netns>> = const { std::cell::RefCell::new(None) };
+}
+
+static NAMES: Mutex<Option<HashMap<String, Weak<Inner>>>> = Mutex::new(None);
+
+impl Netns {
+    /// A new machine: an empty network namespace with `lo` up, known as `name` in every message.
+    ///
+    /// Equals `ip netns add NAME; ip -n NAME link set lo up`, but needs no root and leaves no file under `/run/netns`. Other than the
+    /// kernel's defaults are: no duplicate address detection, 30 ms between two tries to resolve a neighbour,
+    /// `bridge-nf-call-iptables=0`, `rp_filter=0`, `ip_forward=0` and unprivileged ICMP sockets.
+    ///
+    /// # Errors
+    ///
+    /// If a namespace of that name is alive in this test, if the name is empty, or if the kernel refuses
+    /// ([`is_permission`](Error::is_permission) outside of a `#[netlab::test]` without root).
+    #[track_caller]
+    pub fn new(name: impl Into<String>) -> Result<Self> {
+        let here = Location::caller();
+        Self::create(name.into()).at(here)
+    }
+
+    fn create(name: String) -> Result<Self> {
+        let what = || format!("create namespace `{name}`");
+        if name.is_empty() || name.contains(['/', '\0', '\n']) {
+            return Err(Error::invalid(what(), "a name has at least one character, and no `/`, NUL or line feed"));
+        }
+        let mut names = lock(&NAMES);
+        let names = names.get_or_insert_default();
+        if names.get(&name).is_some_and(|alive| alive.strong_count() > 0) {
+            return Err(Error::invalid(what(), "a namespace of that name is alive").help("drop the first one, or clone its handle"));
+        }
+        let (namespace, route) = namespace::create(|| {
+            namespace::set_lab_defaults();
+            let mut route = Socket::route()?;
+            loopback_up(&mut route)?;
+            Ok(route)
+        })
+        .map_err(|e| explain_creation(Error::new(what(), e)))?;
+        let netns = Self::wrap(name.clone(), namespace, route, true);
+        names.insert(name, Arc::downgrade(&netns.0));
+        Ok(netns)
+    }
+
+    fn wrap(name: String, namespace: OwnedFd, route: Socket, ours: bool) -> Self {
+        Self(Arc::new(Inner {
+            name,
+            namespace,
+            route: Mutex::new(route),
+            ours,
+            next_index: AtomicU32::new(2),
+            graveyard: Mutex::default(),
+            mounts: OnceCell::new(),
+        }))
+    }
+
+    /// The namespace that the calling code is in: the test's own machine, or the one whose [`run`](Self::run) this is called from.
+    ///
+    /// In a `#[netlab::test]` body it is "the host" of the tutorials, and its name is `host`.
+    ///
+    /// # Errors
+    ///
+    /// If `/proc` or netlink cannot be had.
+    #[track_caller]
+    pub fn current() -> Result<Self> {
+        static HOST: OnceCell<Netns> = OnceCell::new();
+        let here = Location::caller();
+        if let Some(entered) = ENTERED.with_borrow(Clone::clone) {
+            return Ok(entered);
+        }
+        HOST.get_or_try_init(|| {
+            let ours = crate::sys::machine_is_ours();
+            Ok::<_, io::Error>(Self::wrap("host".to_owned(), namespace::current()?, Socket::route()?, ours))
+        })
+        .cloned()
+        .doing(|| "open the current namespace".to_owned())
+        .at(here)
+    }
+
+    /// The name that every message calls this machine by.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Runs `f` in this namespace, on a thread of its own, and gives back its value; a panic of `f` goes on in the caller.
+    ///
+    /// Sockets that `f` opens stay in this namespace wherever they are used later. Threads that `f` starts are in it too.
+    ///
+    /// # Errors
+    ///
+    /// If the namespace cannot be entered (no thread or descriptor is left).
+    #[track_caller]
+    pub fn run<T: Send>(&self, f: impl FnOnce() -> T + Send) -> Result<T> {
+        let here = Location::caller();
+        let entered = self.clone();
+        let outcome = self
+            .enter(move || {
+                ENTERED.set(Some(entered));
+                f()
+            })
+            .doing(|| format!("run code in namespace `{}`", self.name()))
+            .at(here)?;
+        Ok(outcome.unwrap_or_else(|panic| resume_unwind(panic)))
+    }
+
+    /// A command that will start in this namespace, with the caller's environment and working directory.
+    ///
+    /// Equals `ip netns exec NAME PROGRAM`. The namespace lives at least as long as the command's process; when the handles and fixtures
+    /// have gone before it, the process keeps a namespace whose links are down, until it ends or the test does. For a process that ends
+    /// with its fixture, see [`Netns::process`](crate::Process).
+    ///
+    /// # Errors
+    ///
+    /// If no descriptor is left.
+    #[track_caller]
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Result<Command> {
+        let here = Location::caller();
+        self.bury().at(here)?;
+        let mut command = Command::new(program);
+        let hold = |fd: BorrowedFd<'_>| fd.try_clone_to_owned();
+        let (network, mounts) = hold(self.0.namespace.as_fd())
+            .and_then(|network| Ok((network, self.0.mounts.get().map(|fd| hold(fd.as_fd())).transpose()?)))
+            .doing(|| format!("prepare a command in namespace `{}`", self.name()))
+            .at(here)?;
+        namespace::start_in(&mut command, network, mounts);
+        Ok(command)
+    }
+
+    /// Whether two handles are the same network namespace.
+    pub fn is_same(&self, other: &Netns) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || matches!((self.identity(), other.identity()), (Ok(a), Ok(b)) if a == b)
+    }
+
+    /// The inode of the namespace, as `readlink /proc/PID/ns/net` shows it.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel does not tell it.
+    #[track_caller]
+    pub fn inode(&self) -> Result<u64> {
+        let here = Location::caller();
+        let identity = self.identity().doing(|| format!("identify namespace `{}`", self.name())).at(here)?;
+        Ok(identity.1)
+    }
+
+    fn identity(&self) -> io::Result<(u64, u64)> {
+        namespace::identity(self.0.namespace.as_fd())
+    }
+
+    /// Runs `f` in the namespace; the inner error is its panic.
+    pub(crate) fn enter<T: Send>(&self, f: impl FnOnce() -> T + Send) -> io::Result<std::thread::Result<T>> {
+        namespace::enter(self.name(), self.0.namespace.as_fd(), self.0.mounts.get().map(AsFd::as_fd), f)
+    }
+
+    /// Runs a fallible system-call helper in the namespace.
+    pub(crate) fn enter_io<T: Send>(&self, f: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+        self.enter(f)?.unwrap_or_else(|panic| resume_unwind(panic))
+    }
+
+    /// The cell that holds the namespace's own mount namespace once something (a private file) needs one.
+    pub(crate) fn mounts(&self) -> &OnceCell<OwnedFd> {
+        &self.0.mounts
+    }
+
+    pub(crate) fn ours(&self) -> bool {
+        self.0.ours
+    }
+
+    /// Sends requests to the namespace's kernel in one datagram.
+    pub(crate) fn batch(&self, requests: Vec<Request<RouteNetlinkMessage>>) -> Result<Vec<Vec<RouteNetlinkMessage>>, Refusal> {
+        lock(&self.0.route).batch(requests)
+    }
+
+    pub(crate) fn request(&self, message: RouteNetlinkMessage, flags: u16) -> Result<Vec<RouteNetlinkMessage>, Refusal> {
+        lock(&self.0.route).request(message, flags)
+    }
+
+    pub(crate) fn dump(&self, message: RouteNetlinkMessage) -> Result<Vec<RouteNetlinkMessage>, Refusal> {
+        lock(&self.0.route).dump(message)
+    }
+
+    /// An interface index that nothing uses, in a namespace of ours: the same from run to run. Elsewhere the kernel chooses.
+    pub(crate) fn choose_index(&self) -> Option<u32> {
+        self.0.ours.then(|| self.0.next_index.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Makes later choices avoid an index that is in use.
+    pub(crate) fn avoid_index(&self, used: u32) {
+        self.0.next_index.fetch_max(used.saturating_add(1), Ordering::Relaxed);
+    }
+
+    /// Leaves a dead link to be deleted later: deleting takes the kernel 20 ms and more, which no test should wait for.
+    pub(crate) fn leave_dead(&self, index: u32) {
+        lock(&self.0.graveyard).push(index);
+    }
+
+    /// Deletes the dead links, for one who is about to look, or needs a name or an index of theirs.
+    pub(crate) fn bury(&self) -> Result<()> {
+        let dead = std::mem::take(&mut *lock(&self.0.graveyard));
+        for index in dead {
+            let mut message = LinkMessage::default();
+            message.header.index = index;
+            match self.request(RouteNetlinkMessage::DelLink(message), 0) {
+                Err(refusal) if !refusal.is(libc::ENODEV) => {
+                    return Err(Error::new(format!("delete link {index} of `{}`", self.name()), refusal));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn has_dead(&self) -> bool {
+        !lock(&self.0.graveyard).is_empty()
+    }
+
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.0.namespace.as_fd()
+    }
+}
+
+impl AsFd for Netns {
+    /// The namespace's descriptor, for `setns(2)` or `IFLA_NET_NS_FD`.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.namespace.as_fd()
+    }
+}
+
+impl fmt::Debug for Netns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Netns").field(&self.0.name).finish()
+    }
+}
+
+impl fmt::Display for Netns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.name)
+    }
+}
+
+/// A lock that a panicking test thread does not spoil: what it guards is consistent after every statement.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn loopback_up(route: &mut Socket) -> io::Result<()> {
+    let mut lo = LinkMessage::default();
+    lo.header.index = 1;
+    lo.header.flags = RTM_UP;
+    lo.header.change_mask = RTM_UP;
+    route.request(RouteNetlinkMessage::SetLink(lo), 0).map(drop).map_err(|refusal| io::Error::from_raw_os_error(refusal.errno))
+}
+
+fn explain_creation(e: Error) -> Error {
+    match e.errno() {
+        Some(libc::EPERM) => {
+            e.help("only root may create one outside of a test: run the code in a `#[netlab::test]` or a `netlab::Machine`")
+        }
+        Some(libc::EMFILE) => e.help("the process has no file descriptor left (`ulimit -n`); a namespace takes two"),
+        Some(libc::ENOSPC) => e.help("the limit of namespaces is reached: `sysctl user.max_net_namespaces`"),
+        _ => e,
+    }
+}
