@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# The README's test command, then (with --nextest) the same tests by cargo-nextest, as whoever calls this.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+echo "== cargo test, as $(id -un)"
+cargo test --locked
+if [ "${1:-}" = --nextest ]; then
+  echo "== cargo nextest run, as $(id -un)"
+  cargo nextest run --locked --no-fail-fast
+fi
