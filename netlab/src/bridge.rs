@@ -46,14 +46,7 @@ impl Bridge {
             LinkInfo::Data(InfoData::Bridge(vec![InfoBridge::StpState(BridgeStpState::Disabled), InfoBridge::ForwardDelay(0)])),
         ]));
         let what = || format!("create bridge `{}`", iface.place());
-        let create = || iface.netns.request(RouteNetlinkMessage::NewLink(message.clone()), NLM_F_CREATE | NLM_F_EXCL);
-        match create() {
-            Err(refusal) if (refusal.is(libc::EEXIST) || refusal.is(libc::EBUSY)) && iface.netns.has_dead() => {
-                iface.netns.bury()?;
-                create().doing(what)?;
-            }
-            other => drop(other.doing(what)?),
-        }
+        iface.netns.request(RouteNetlinkMessage::NewLink(message), NLM_F_CREATE | NLM_F_EXCL).doing(what)?;
         let index = match plan.index {
             Some(index) => index,
             None => iface.netns.link(&iface.name)?.index(),

@@ -136,9 +136,7 @@ impl Link {
     #[track_caller]
     pub fn rename(&self, name: &str) -> Result<()> {
         let here = Location::caller();
-        let netns = self.netns();
-        netns.iface(name).check_name().at(here)?;
-        netns.bury().at(here)?;
+        self.netns().iface(name).check_name().at(here)?;
         self.set(LinkAttribute::IfName(name.to_owned())).doing(|| format!("rename `{self}` to `{name}`")).at(here)?;
         lock(&self.0).name = name.to_owned();
         Ok(())
@@ -210,7 +208,7 @@ impl Link {
     pub fn move_to(&self, other: &Netns) -> Result<()> {
         let here = Location::caller();
         let what = || format!("move `{self}` to namespace `{other}`");
-        other.bury().at(here)?;
+        other.bury();
         self.set(LinkAttribute::NetNsFd(other.descriptor().as_raw_fd())).doing(what).at(here)?;
         self.follow_to(other, self.name()).at(here)
     }
@@ -356,20 +354,7 @@ impl Link {
 
     /// Makes the link ineffective and frees its name, without waiting for the kernel to delete it.
     pub(crate) fn retire(&self) -> Result<(), Refusal> {
-        let State { netns, index, .. } = self.state();
-        let down = Request::new(RouteNetlinkMessage::SetLink(self.flags_message(LinkFlags::empty(), LinkFlags::Up)), 0);
-        let mut message = self.message();
-        message.attributes.push(LinkAttribute::IfName(format!("dead{index}")));
-        message.attributes.push(LinkAttribute::Controller(0));
-        let rename = Request::new(RouteNetlinkMessage::SetLink(message), 0);
-        match netns.batch(vec![down, rename]) {
-            Err(refusal) if refusal.is(libc::ENODEV) => Ok(()),
-            Err(refusal) => Err(refusal),
-            Ok(_) => {
-                netns.leave_dead(index);
-                Ok(())
-            }
-        }
+        self.netns().retire(self.flags_message(LinkFlags::empty(), LinkFlags::Up))
     }
 
     /// Deletes the link and waits for it.

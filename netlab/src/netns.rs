@@ -16,6 +16,7 @@ use once_cell::sync::OnceCell;
 use crate::error::{At, Doing, Error, Result};
 use crate::sys::netlink::{Request, Socket};
 use crate::sys::{Refusal, namespace};
+use crate::teardown;
 
 const RTM_UP: netlink_packet_route::link::LinkFlags = netlink_packet_route::link::LinkFlags::Up;
 
@@ -165,7 +166,7 @@ impl Netns {
     #[track_caller]
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Result<Command> {
         let here = Location::caller();
-        self.bury().at(here)?;
+        self.bury();
         let mut command = Command::new(program);
         let hold = |fd: BorrowedFd<'_>| fd.try_clone_to_owned();
         let (network, mounts) = hold(self.0.namespace.as_fd())
@@ -199,6 +200,7 @@ impl Netns {
 
     /// Runs `f` in the namespace; the inner error is its panic.
     pub(crate) fn enter<T: Send>(&self, f: impl FnOnce() -> T + Send) -> io::Result<std::thread::Result<T>> {
+        self.bury();
         namespace::enter(self.name(), self.0.namespace.as_fd(), self.0.mounts.get().map(AsFd::as_fd), f)
     }
 
@@ -218,15 +220,46 @@ impl Netns {
 
     /// Sends requests to the namespace's kernel in one datagram.
     pub(crate) fn batch(&self, requests: Vec<Request<RouteNetlinkMessage>>) -> Result<Vec<Vec<RouteNetlinkMessage>>, Refusal> {
+        self.bury();
         lock(&self.0.route).batch(requests)
     }
 
     pub(crate) fn request(&self, message: RouteNetlinkMessage, flags: u16) -> Result<Vec<RouteNetlinkMessage>, Refusal> {
+        self.bury();
         lock(&self.0.route).request(message, flags)
     }
 
     pub(crate) fn dump(&self, message: RouteNetlinkMessage) -> Result<Vec<RouteNetlinkMessage>, Refusal> {
+        self.bury();
         lock(&self.0.route).dump(message)
+    }
+
+    /// Makes a link ineffective at once and leaves its deletion, which takes the kernel 20 ms and more, to whoever next looks at or changes
+    /// this namespace; or to the end of the namespace, which costs nobody anything.
+    pub(crate) fn retire(&self, down: LinkMessage) -> Result<(), Refusal> {
+        let index = down.header.index;
+        match lock(&self.0.route).request(RouteNetlinkMessage::SetLink(down), 0) {
+            Err(refusal) if refusal.is(libc::ENODEV) => Ok(()),
+            Err(refusal) => Err(refusal),
+            Ok(_) => {
+                lock(&self.0.graveyard).push(index);
+                Ok(())
+            }
+        }
+    }
+
+    /// Deletes the retired links: nobody who looks at the namespace sees one.
+    pub(crate) fn bury(&self) {
+        for index in std::mem::take(&mut *lock(&self.0.graveyard)) {
+            let mut message = LinkMessage::default();
+            message.header.index = index;
+            match lock(&self.0.route).request(RouteNetlinkMessage::DelLink(message), 0) {
+                Err(refusal) if !refusal.is(libc::ENODEV) => {
+                    teardown::failed(Error::new(format!("delete link {index} of `{}`", self.name()), refusal));
+                }
+                _ => {}
+            }
+        }
     }
 
     /// An interface index that nothing uses, in a namespace of ours: the same from run to run. Elsewhere the kernel chooses.
@@ -237,31 +270,6 @@ impl Netns {
     /// Makes later choices avoid an index that is in use.
     pub(crate) fn avoid_index(&self, used: u32) {
         self.0.next_index.fetch_max(used.saturating_add(1), Ordering::Relaxed);
-    }
-
-    /// Leaves a dead link to be deleted later: deleting takes the kernel 20 ms and more, which no test should wait for.
-    pub(crate) fn leave_dead(&self, index: u32) {
-        lock(&self.0.graveyard).push(index);
-    }
-
-    /// Deletes the dead links, for one who is about to look, or needs a name or an index of theirs.
-    pub(crate) fn bury(&self) -> Result<()> {
-        let dead = std::mem::take(&mut *lock(&self.0.graveyard));
-        for index in dead {
-            let mut message = LinkMessage::default();
-            message.header.index = index;
-            match self.request(RouteNetlinkMessage::DelLink(message), 0) {
-                Err(refusal) if !refusal.is(libc::ENODEV) => {
-                    return Err(Error::new(format!("delete link {index} of `{}`", self.name()), refusal));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    pub(crate) fn has_dead(&self) -> bool {
-        !lock(&self.0.graveyard).is_empty()
     }
 
     pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {

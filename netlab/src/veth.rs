@@ -136,21 +136,9 @@ fn create_both(first: (&Iface, &Plan), second: (&Iface, &Plan)) -> Result<(), Re
         LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(message(second)))),
     ]));
     request.attributes.extend(first.0.master.as_ref().map(|master| LinkAttribute::Controller(master.index())));
-    let netns = &first.0.netns;
-    let create = || netns.request(RouteNetlinkMessage::NewLink(request.clone()), NLM_F_CREATE | NLM_F_EXCL).map(drop);
-    match create() {
-        // A dead link may hold the index or the MAC address still.
-        Err(refusal) if refusal.is(libc::EEXIST) || refusal.is(libc::EBUSY) => {
-            if !first.0.netns.has_dead() && !second.0.netns.has_dead() {
-                return Err(refusal);
-            }
-            let bury = |iface: &Iface| iface.netns.bury().map_err(|_| refusal.clone());
-            bury(first.0)?;
-            bury(second.0)?;
-            create()
-        }
-        other => other,
-    }
+    // A retired link of the far end's namespace may hold its name or index still.
+    second.0.netns.bury();
+    first.0.netns.request(RouteNetlinkMessage::NewLink(request), NLM_F_CREATE | NLM_F_EXCL).map(drop)
 }
 
 fn explain(left: &Iface, right: &Iface, refusal: Refusal) -> Error {
