@@ -6,6 +6,7 @@ mod error;
 mod iface;
 mod link;
 mod netns;
+mod patience;
 mod sys;
 mod teardown;
 mod veth;

@@ -17,6 +17,7 @@ use crate::cidr;
 use crate::error::{At, Doing, Error, Result};
 use crate::iface::{Iface, Plan};
 use crate::netns::{Netns, lock};
+use crate::patience;
 use crate::sys::Refusal;
 use crate::sys::netlink::Request;
 
@@ -334,6 +335,8 @@ impl Link {
             let message = self.flags_message(LinkFlags::Up, LinkFlags::Up);
             steps.push((format!("set `{self}` up"), Request::new(RouteNetlinkMessage::SetLink(message), 0)));
         }
+        steps
+            .extend(patience::requests(self.index()).map(|request| (format!("set how long the neighbours of `{self}` may take"), request)));
         steps.extend(plan.requests(self));
         let last = steps.len();
         steps.push((format!("look at `{self}`"), Request::new(RouteNetlinkMessage::GetLink(self.message()), 0)));

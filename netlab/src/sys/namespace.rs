@@ -85,9 +85,6 @@ fn on_thread<T: Send>(name: &str, f: impl FnOnce() -> io::Result<T> + Send) -> t
 /// The kernel takes the IPv4 ones from the initial namespace's present values (or from its own defaults), so that each is set here.
 pub(crate) fn set_lab_defaults() {
     const DEFAULTS: &[(&str, &str)] = &[
-        // An unanswered ARP or neighbour solicitation takes three tries of 30 ms until EHOSTUNREACH, not of a second.
-        ("net/ipv4/neigh/default/retrans_time_ms", "30"),
-        ("net/ipv6/neigh/default/retrans_time_ms", "30"),
         // Nobody else is on a lab's cables: an address can be used at once.
         ("net/ipv6/conf/all/accept_dad", "0"),
         ("net/ipv6/conf/default/accept_dad", "0"),
