@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::sync::OnceLock;
 use std::thread;
 
 use nix::sched::{CloneFlags, setns, unshare};
@@ -80,28 +81,42 @@ fn on_thread<T: Send>(name: &str, f: impl FnOnce() -> io::Result<T> + Send) -> t
     })
 }
 
-/// Gives the calling thread's network namespace, a fresh one, the values that a lab depends on.
-///
-/// The kernel takes the IPv4 ones from the initial namespace's present values (or from its own defaults), so that each is set here.
-pub(crate) fn set_lab_defaults() {
-    const DEFAULTS: &[(&str, &str)] = &[
-        // Nobody else is on a lab's cables: an address can be used at once.
-        ("net/ipv6/conf/all/accept_dad", "0"),
-        ("net/ipv6/conf/default/accept_dad", "0"),
-        ("net/ipv4/ip_forward", "0"),
-        ("net/ipv4/conf/all/rp_filter", "0"),
-        ("net/ipv4/conf/default/rp_filter", "0"),
-        // Bridged frames are nobody's business but the bridge's, until a test asks otherwise (br_netfilter).
-        ("net/bridge/bridge-nf-call-iptables", "0"),
-        ("net/bridge/bridge-nf-call-ip6tables", "0"),
-        ("net/bridge/bridge-nf-call-arptables", "0"),
-    ];
-    for (key, value) in DEFAULTS {
-        // A kernel without IPv6 or br_netfilter has no such file, and nothing to set.
-        sysctl::write(key, value).unwrap_or_default();
-    }
+/// What a lab depends on; the kernel takes the IPv4 values from the initial namespace's present ones, or from its own defaults.
+const LAB_DEFAULTS: &[(&str, &[&str])] = &[
+    // Nobody else is on a lab's cables: an address can be used at once.
+    ("net/ipv6/conf/all/accept_dad", &["0"]),
+    ("net/ipv6/conf/default/accept_dad", &["0"]),
+    ("net/ipv4/ip_forward", &["0"]),
+    ("net/ipv4/conf/all/rp_filter", &["0"]),
+    ("net/ipv4/conf/default/rp_filter", &["0"]),
+    // Bridged frames are nobody's business but the bridge's, until a test asks otherwise (br_netfilter).
+    ("net/bridge/bridge-nf-call-iptables", &["0"]),
+    ("net/bridge/bridge-nf-call-ip6tables", &["0"]),
+    ("net/bridge/bridge-nf-call-arptables", &["0"]),
     // Unprivileged ICMP sockets for every group; where only one id is mapped, for that one.
-    if sysctl::write("net/ipv4/ping_group_range", "0 2147483647").is_err() {
-        sysctl::write("net/ipv4/ping_group_range", "0 0").unwrap_or_default();
+    ("net/ipv4/ping_group_range", &["0 2147483647", "0 0"]),
+];
+
+/// Gives the calling thread's network namespace, a fresh one, the values that a lab depends on.
+pub(crate) fn set_lab_defaults() {
+    static DIFFERENT: OnceLock<Vec<(&str, &str)>> = OnceLock::new();
+    // A file costs three system calls: the first namespace finds out which of them are worth it for all that follow.
+    let mut first = false;
+    let different = DIFFERENT.get_or_init(|| {
+        first = true;
+        LAB_DEFAULTS.iter().filter_map(|(key, values)| set_first(key, values)).collect()
+    });
+    if !first {
+        for (key, value) in different {
+            // Written before, so that it can be written again.
+            sysctl::write(key, value).unwrap_or_default();
+        }
     }
+}
+
+/// Writes the first value that the kernel takes, and returns it; nothing if it is there already or the kernel has no such file.
+fn set_first<'a>(key: &'a str, values: &[&'a str]) -> Option<(&'a str, &'a str)> {
+    let present = sysctl::read(key).ok()?.replace('\t', " ");
+    let value = values.iter().find(|value| present == **value || sysctl::write(key, value).is_ok())?;
+    (present != *value).then_some((key, value))
 }
