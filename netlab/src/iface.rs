@@ -111,7 +111,7 @@ impl Iface {
         self
     }
 
-    /// Chooses the interface index, which must be free in its namespace.
+    /// Chooses the interface index, which must be free in its namespace; 0 leaves the choice to the kernel, as `ip link add` does.
     pub fn index(mut self, index: u32) -> Self {
         self.index = Some(index);
         self
@@ -152,7 +152,12 @@ impl Iface {
         if let (Some(gateway), false) = (gateways.first(), self.up) {
             return Err(Error::invalid(format!("give `{place}` the gateway `{gateway}`"), "a route needs an interface that is up"));
         }
-        Ok(Plan { index: self.index.or_else(|| self.netns.choose_index()), mac, mtu: self.mtu, addresses, gateways })
+        let index = match self.index {
+            Some(0) => None,
+            Some(index) => Some(index),
+            None => self.netns.choose_index(),
+        };
+        Ok(Plan { index, mac, mtu: self.mtu, addresses, gateways })
     }
 
     pub(crate) fn check_name(&self) -> Result<()> {

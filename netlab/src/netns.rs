@@ -68,10 +68,23 @@ impl Netns {
     #[track_caller]
     pub fn new(name: impl Into<String>) -> Result<Self> {
         let here = Location::caller();
-        Self::create(name.into()).at(here)
+        Self::create(name.into(), true).at(here)
     }
 
-    fn create(name: String) -> Result<Self> {
+    /// A new machine with `lo` still down and without an address, as `ip netns add NAME` leaves it; otherwise as [`new`](Self::new).
+    ///
+    /// Nothing reaches even its own localhost before `netns.link("lo")?.up()?`.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    #[track_caller]
+    pub fn bare(name: impl Into<String>) -> Result<Self> {
+        let here = Location::caller();
+        Self::create(name.into(), false).at(here)
+    }
+
+    fn create(name: String, with_loopback: bool) -> Result<Self> {
         let what = || format!("create namespace `{name}`");
         if name.is_empty() || name.contains(['/', '\0', '\n']) {
             return Err(Error::invalid(what(), "a name has at least one character, and no `/`, NUL or line feed"));
@@ -84,7 +97,9 @@ impl Netns {
         let (namespace, route) = namespace::create(|| {
             namespace::set_lab_defaults();
             let mut route = Socket::route()?;
-            loopback_up(&mut route)?;
+            if with_loopback {
+                loopback_up(&mut route)?;
+            }
             Ok(route)
         })
         .map_err(|e| explain_creation(Error::new(what(), e)))?;

@@ -47,7 +47,7 @@ impl VethPair {
         create_both(first, second).map_err(|refusal| explain(left, right, refusal))?;
         let find = |iface: &Iface, plan: &Plan| match plan.index {
             Some(index) => Ok(Link::new(&iface.netns, index, &iface.name)),
-            None => iface.netns.link(&iface.name),
+            None => iface.netns.link(&iface.name).inspect(|link| iface.netns.avoid_index(link.index())),
         };
         // Owned from here on: whatever fails below undoes it.
         let pair = Self { left: find(left, &left_plan)?, right: find(right, &right_plan)?, armed: true };
