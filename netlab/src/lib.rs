@@ -2,10 +2,13 @@
 
 mod bridge;
 mod cidr;
+mod endpoint;
 mod error;
 mod iface;
 mod link;
 mod netns;
+mod probe;
+mod serve;
 mod patience;
 mod sys;
 mod teardown;
@@ -16,4 +19,6 @@ pub use error::{Error, Result};
 pub use iface::Iface;
 pub use link::Link;
 pub use netns::Netns;
+pub use probe::{Answer, IcmpError, IcmpKind, Outcome, Probe, Reason, Unreachable};
+pub use serve::{Bound, Responder, Serve, Speaks};
 pub use veth::VethPair;

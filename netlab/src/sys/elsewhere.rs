@@ -87,3 +87,140 @@ pub(crate) mod sysctl {
         refuse()
     }
 }
+
+pub(crate) mod poll {
+    use super::refuse;
+    use crate::sys::traffic::Interest;
+    use std::io;
+    use std::os::fd::BorrowedFd;
+
+    #[derive(Debug)]
+    pub(crate) struct Poller(());
+
+    impl Poller {
+        pub(crate) fn new() -> io::Result<Self> {
+            refuse()
+        }
+
+        pub(crate) fn add(&self, _fd: BorrowedFd<'_>, _token: u64, _interest: Interest) -> io::Result<()> {
+            refuse()
+        }
+
+        pub(crate) fn modify(&self, _fd: BorrowedFd<'_>, _token: u64, _interest: Interest) -> io::Result<()> {
+            refuse()
+        }
+
+        pub(crate) fn remove(&self, _fd: BorrowedFd<'_>) -> io::Result<()> {
+            refuse()
+        }
+
+        pub(crate) fn wait(&self) -> io::Result<Vec<u64>> {
+            refuse()
+        }
+
+        pub(crate) fn wake(&self) -> io::Result<()> {
+            refuse()
+        }
+    }
+}
+
+pub(crate) mod socket {
+    use super::refuse;
+    use crate::sys::traffic::{Arrival, Binding, Failure, Options, Protocol};
+    use std::convert::Infallible;
+    use std::io;
+    use std::net::{SocketAddr, TcpListener, TcpStream};
+    use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+    use std::time::Instant;
+
+    #[derive(Debug)]
+    pub(crate) struct Client(Infallible);
+
+    impl Client {
+        pub(crate) fn open(_protocol: Protocol, _v6: bool, _options: &Options) -> io::Result<Self> {
+            refuse()
+        }
+
+        pub(crate) fn is_raw(&self) -> bool {
+            match self.0 {}
+        }
+
+        pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
+            match self.0 {}
+        }
+
+        pub(crate) fn connect(&self, _to: SocketAddr) -> Result<(), Failure> {
+            match self.0 {}
+        }
+
+        pub(crate) fn connected(&self, _deadline: Instant) -> io::Result<Option<Result<(), Failure>>> {
+            match self.0 {}
+        }
+
+        pub(crate) fn into_stream(self) -> io::Result<TcpStream> {
+            match self.0 {}
+        }
+
+        pub(crate) fn send(&self, _bytes: &[u8]) -> Result<(), Failure> {
+            match self.0 {}
+        }
+
+        pub(crate) fn send_to(&self, _bytes: &[u8], _to: SocketAddr) -> Result<(), Failure> {
+            match self.0 {}
+        }
+
+        pub(crate) fn receive(&self, _deadline: Instant) -> io::Result<Option<Arrival>> {
+            match self.0 {}
+        }
+    }
+
+    pub(crate) fn listen(_address: SocketAddr, _binding: Binding) -> io::Result<TcpListener> {
+        refuse()
+    }
+
+    pub(crate) fn reset_on_close(_stream: &TcpStream) -> io::Result<()> {
+        refuse()
+    }
+
+    #[derive(Debug)]
+    pub(crate) struct UdpServer(Infallible);
+
+    #[derive(Debug, Clone, Copy)]
+    pub(crate) struct Path {
+        pub(crate) client: SocketAddr,
+    }
+
+    impl UdpServer {
+        pub(crate) fn bind(_address: SocketAddr, _binding: Binding) -> io::Result<Self> {
+            refuse()
+        }
+
+        pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
+            match self.0 {}
+        }
+
+        pub(crate) fn receive(&self, _buffer: &mut [u8]) -> io::Result<(usize, Path)> {
+            match self.0 {}
+        }
+
+        pub(crate) fn answer(&self, _bytes: &[u8], _path: &Path) -> io::Result<()> {
+            match self.0 {}
+        }
+    }
+
+    impl From<UdpServer> for OwnedFd {
+        fn from(server: UdpServer) -> Self {
+            match server.0 {}
+        }
+    }
+
+    impl AsFd for UdpServer {
+        fn as_fd(&self) -> BorrowedFd<'_> {
+            match self.0 {}
+        }
+    }
+
+    pub(crate) fn errno_name(errno: i32) -> String {
+        format!("errno {errno}")
+    }
+}

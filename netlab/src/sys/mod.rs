@@ -8,6 +8,7 @@
 #![allow(unsafe_code)]
 
 mod refusal;
+pub(crate) mod traffic;
 pub(crate) use refusal::Refusal;
 
 #[cfg(target_os = "linux")]
@@ -15,12 +16,16 @@ pub(crate) mod namespace;
 #[cfg(target_os = "linux")]
 pub(crate) mod netlink;
 #[cfg(target_os = "linux")]
+pub(crate) mod poll;
+#[cfg(target_os = "linux")]
+pub(crate) mod socket;
+#[cfg(target_os = "linux")]
 pub(crate) mod sysctl;
 
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
 #[cfg(not(target_os = "linux"))]
-pub(crate) use elsewhere::{namespace, netlink, sysctl};
+pub(crate) use elsewhere::{namespace, netlink, poll, socket, sysctl};
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -1,0 +1,121 @@
+//! What a namespace can say when a probe did not go as it should: its addresses, and its route to the target.
+
+use std::net::IpAddr;
+
+use netlink_packet_route::address::{AddressAttribute, AddressMessage};
+use netlink_packet_route::link::LinkAttribute;
+use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+
+use super::{Kind, Probe};
+use crate::endpoint;
+use crate::error::Error;
+use crate::netns::Netns;
+
+/// Adds what the asking side and, if it can speak, the far side say.
+pub(super) fn both_sides(error: Error, netns: &Netns, probe: &Probe) -> Error {
+    let mut error = error.fact(addresses(netns));
+    let target = match probe.kind {
+        Kind::Ping => endpoint::parse_host(netns, &probe.target),
+        _ => endpoint::parse(netns, &probe.target),
+    };
+    if let Ok(target) = target {
+        error = error.fact(route(netns, target.ip()));
+    }
+    probe.facts().into_iter().fold(error, Error::fact)
+}
+
+/// Whether the address is one of the namespace's own.
+pub(super) fn has_address(netns: &Netns, address: IpAddr) -> bool {
+    list(netns).iter().any(|(own, _, _)| *own == address)
+}
+
+/// One line with every address of the namespace.
+pub(crate) fn addresses(netns: &Netns) -> String {
+    let list: Vec<_> =
+        list(netns).into_iter().map(|(address, length, index)| format!("{address}/{length} on {}", name(netns, index))).collect();
+    if list.is_empty() { format!("`{netns}` has no address") } else { format!("`{netns}` has {}", list.join(", ")) }
+}
+
+fn list(netns: &Netns) -> Vec<(IpAddr, u8, u32)> {
+    // Told for an explanation: where the kernel does not tell, there is none.
+    let answers = netns.dump(RouteNetlinkMessage::GetAddress(AddressMessage::default())).unwrap_or_default();
+    answers
+        .into_iter()
+        .filter_map(|answer| {
+            let RouteNetlinkMessage::NewAddress(message) = answer else { return None };
+            // Of a point-to-point address, `Address` is the far end.
+            let local = message.attributes.iter().find_map(|attribute| match attribute {
+                AddressAttribute::Local(address) => Some(*address),
+                _ => None,
+            });
+            let address = || {
+                message.attributes.iter().find_map(|attribute| match attribute {
+                    AddressAttribute::Address(address) => Some(*address),
+                    _ => None,
+                })
+            };
+            Some((local.or_else(address)?, message.header.prefix_len, message.header.index))
+        })
+        .collect()
+}
+
+/// One line with the route that a packet to `target` takes. Equals `ip route get TARGET`.
+fn route(netns: &Netns, target: IpAddr) -> String {
+    let mut message = RouteMessage::default();
+    let destination = match target {
+        IpAddr::V4(v4) => {
+            message.header.address_family = AddressFamily::Inet;
+            message.header.destination_prefix_length = 32;
+            RouteAddress::Inet(v4)
+        }
+        IpAddr::V6(v6) => {
+            message.header.address_family = AddressFamily::Inet6;
+            message.header.destination_prefix_length = 128;
+            RouteAddress::Inet6(v6)
+        }
+    };
+    message.attributes.push(RouteAttribute::Destination(destination));
+    match netns.request(RouteNetlinkMessage::GetRoute(message), 0) {
+        Err(refusal) => format!("`{netns}` has no route to {target}: {refusal}"),
+        Ok(answers) => {
+            let found = answers.into_iter().find_map(|answer| match answer {
+                RouteNetlinkMessage::NewRoute(route) => Some(describe(netns, &route)),
+                _ => None,
+            });
+            format!("`{netns}` goes to {target}{}", found.unwrap_or_default())
+        }
+    }
+}
+
+fn describe(netns: &Netns, route: &RouteMessage) -> String {
+    let mut text = match route.header.kind {
+        RouteType::Unicast => String::new(),
+        kind => format!(" {}", format!("{kind:?}").to_lowercase()),
+    };
+    for attribute in &route.attributes {
+        match attribute {
+            RouteAttribute::Gateway(RouteAddress::Inet(gateway)) => text.push_str(&format!(" via {gateway}")),
+            RouteAttribute::Gateway(RouteAddress::Inet6(gateway)) => text.push_str(&format!(" via {gateway}")),
+            RouteAttribute::Oif(index) => text.push_str(&format!(" dev {}", name(netns, *index))),
+            RouteAttribute::PrefSource(RouteAddress::Inet(source)) => text.push_str(&format!(" src {source}")),
+            RouteAttribute::PrefSource(RouteAddress::Inet6(source)) => text.push_str(&format!(" src {source}")),
+            _ => {}
+        }
+    }
+    text
+}
+
+fn name(netns: &Netns, index: u32) -> String {
+    let mut message = netlink_packet_route::link::LinkMessage::default();
+    message.header.index = index;
+    let answers = netns.request(RouteNetlinkMessage::GetLink(message), 0).unwrap_or_default();
+    let name = answers.into_iter().find_map(|answer| match answer {
+        RouteNetlinkMessage::NewLink(link) => link.attributes.into_iter().find_map(|attribute| match attribute {
+            LinkAttribute::IfName(name) => Some(name),
+            _ => None,
+        }),
+        _ => None,
+    });
+    name.unwrap_or_else(|| format!("interface {index}"))
+}
