@@ -174,7 +174,8 @@ impl Reason {
             (Self::Silence, Outcome::Silence { .. }) | (Self::Refused, Outcome::Refused) | (Self::Reset, Outcome::Reset) => true,
             (Self::LocalError(wanted), Outcome::LocalError(errno)) => wanted == errno,
             (Self::Icmp { kind, sender }, Outcome::IcmpError(error)) => {
-                let any_mtu = matches!((kind, error.kind), (IcmpKind::FragmentationNeeded { mtu: 0 }, IcmpKind::FragmentationNeeded { .. }));
+                let any_mtu =
+                    matches!((kind, error.kind), (IcmpKind::FragmentationNeeded { mtu: 0 }, IcmpKind::FragmentationNeeded { .. }));
                 let from = error.from.map(|from| from.to_string());
                 (any_mtu || *kind == error.kind) && (sender.is_none() || *sender == from)
             }
@@ -327,13 +328,7 @@ impl Answer {
         self.demand(seen == Some(ttl), Location::caller(), || format!("ttl {ttl}"), seen.map(|ttl| ttl.to_string()))
     }
 
-    fn demand(
-        self,
-        fits: bool,
-        here: &'static Location<'static>,
-        wanted: impl FnOnce() -> String,
-        seen: Option<String>,
-    ) -> Result<Self> {
+    fn demand(self, fits: bool, here: &'static Location<'static>, wanted: impl FnOnce() -> String, seen: Option<String>) -> Result<Self> {
         if fits {
             return Ok(self);
         }

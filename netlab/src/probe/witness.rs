@@ -89,21 +89,22 @@ fn route(netns: &Netns, target: IpAddr) -> String {
 }
 
 fn describe(netns: &Netns, route: &RouteMessage) -> String {
-    let mut text = match route.header.kind {
+    let kind = match route.header.kind {
         RouteType::Unicast => String::new(),
         kind => format!(" {}", format!("{kind:?}").to_lowercase()),
     };
+    let (mut via, mut dev, mut src) = (String::new(), String::new(), String::new());
     for attribute in &route.attributes {
         match attribute {
-            RouteAttribute::Gateway(RouteAddress::Inet(gateway)) => text.push_str(&format!(" via {gateway}")),
-            RouteAttribute::Gateway(RouteAddress::Inet6(gateway)) => text.push_str(&format!(" via {gateway}")),
-            RouteAttribute::Oif(index) => text.push_str(&format!(" dev {}", name(netns, *index))),
-            RouteAttribute::PrefSource(RouteAddress::Inet(source)) => text.push_str(&format!(" src {source}")),
-            RouteAttribute::PrefSource(RouteAddress::Inet6(source)) => text.push_str(&format!(" src {source}")),
+            RouteAttribute::Gateway(RouteAddress::Inet(gateway)) => via = format!(" via {gateway}"),
+            RouteAttribute::Gateway(RouteAddress::Inet6(gateway)) => via = format!(" via {gateway}"),
+            RouteAttribute::Oif(index) => dev = format!(" dev {}", name(netns, *index)),
+            RouteAttribute::PrefSource(RouteAddress::Inet(source)) => src = format!(" src {source}"),
+            RouteAttribute::PrefSource(RouteAddress::Inet6(source)) => src = format!(" src {source}"),
             _ => {}
         }
     }
-    text
+    kind + &via + &dev + &src
 }
 
 fn name(netns: &Netns, index: u32) -> String {

@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::Location;
 
+use super::explain;
 use crate::endpoint;
 use crate::error::{Error, Result};
 use crate::netns::Netns;
-use super::explain;
 use crate::sys::socket::{UdpServer, listen};
 use crate::sys::traffic::Binding;
 

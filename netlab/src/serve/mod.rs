@@ -296,7 +296,11 @@ fn holders(netns: &Netns, udp: bool, wanted: SocketAddr) -> Vec<String> {
         .filter(in_the_way)
         .map(|info| format!("{} `{}`, started at {}, is bound to {}", info.speaks, info.name, info.place, info.address))
         .collect();
-    if lines.is_empty() { vec!["no responder of this test is bound there: it is some other process's socket, or one of the test's own".to_owned()] } else { lines }
+    if lines.is_empty() {
+        vec!["no responder of this test is bound there: it is some other process's socket, or one of the test's own".to_owned()]
+    } else {
+        lines
+    }
 }
 
 impl Responder {

@@ -83,6 +83,9 @@ fn on_thread<T: Send>(name: &str, f: impl FnOnce() -> io::Result<T> + Send) -> t
 
 /// What a lab depends on; the kernel takes the IPv4 values from the initial namespace's present ones, or from its own defaults.
 const LAB_DEFAULTS: &[(&str, &[&str])] = &[
+    // Every ICMP error is sent: one a second and peer is the kernel's own limit, which makes the others silence.
+    ("net/ipv4/icmp_ratelimit", &["0"]),
+    ("net/ipv6/icmp/ratelimit", &["0"]),
     // Nobody else is on a lab's cables: an address can be used at once.
     ("net/ipv6/conf/all/accept_dad", &["0"]),
     ("net/ipv6/conf/default/accept_dad", &["0"]),

@@ -40,7 +40,11 @@ pub(crate) struct Icmp {
 /// What came back.
 #[derive(Debug)]
 pub(crate) enum Arrival {
-    Data { bytes: Vec<u8>, from: Option<SocketAddr>, ttl: Option<u8> },
+    Data {
+        bytes: Vec<u8>,
+        from: Option<SocketAddr>,
+        ttl: Option<u8>,
+    },
     /// With the bytes of our packet that the report quotes.
     Failure(Failure, Vec<u8>),
 }
