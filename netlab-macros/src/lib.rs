@@ -2,8 +2,11 @@
 
 use proc_macro::TokenStream;
 
-/// Runs the function in a machine of its own; see `netlab::test`.
+mod arguments;
+mod expand;
+
+/// Runs the function in a machine of its own.
 #[proc_macro_attribute]
-pub fn test(_args: TokenStream, item: TokenStream) -> TokenStream {
-    item
+pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand::expand(arguments.into(), item.into()).into()
 }

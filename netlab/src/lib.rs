@@ -5,6 +5,7 @@ mod cidr;
 mod endpoint;
 mod error;
 mod iface;
+mod isolate;
 mod link;
 mod netns;
 mod patience;
@@ -22,3 +23,13 @@ pub use netns::Netns;
 pub use probe::{Answer, IcmpError, IcmpKind, Outcome, Probe, Reason, Unreachable};
 pub use serve::{Bound, Responder, Serve, Speaks};
 pub use veth::VethPair;
+
+pub use netlab_macros::test;
+
+/// What the attribute's expansion names; not for direct use.
+#[doc(hidden)]
+pub mod __rt {
+    #[cfg(feature = "tokio")]
+    pub use crate::isolate::block_on;
+    pub use crate::isolate::{Case, Exit, exit, run, run_unit};
+}

@@ -12,11 +12,17 @@ pub(crate) mod traffic;
 pub(crate) use refusal::Refusal;
 
 #[cfg(target_os = "linux")]
+pub(crate) mod channel;
+#[cfg(target_os = "linux")]
+pub(crate) mod machine;
+#[cfg(target_os = "linux")]
 pub(crate) mod namespace;
 #[cfg(target_os = "linux")]
 pub(crate) mod netlink;
 #[cfg(target_os = "linux")]
 pub(crate) mod poll;
+#[cfg(target_os = "linux")]
+pub(crate) mod process;
 #[cfg(target_os = "linux")]
 pub(crate) mod socket;
 #[cfg(target_os = "linux")]
@@ -37,7 +43,7 @@ pub(crate) fn machine_is_ours() -> bool {
 }
 
 /// Said once by the process that has just entered a fresh machine.
-#[allow(dead_code)]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 pub(crate) fn declare_machine_ours() {
     MACHINE.store(true, Ordering::Relaxed);
 }
