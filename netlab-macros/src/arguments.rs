@@ -9,8 +9,29 @@ const DURATIONS: &str = "a whole number above zero with its unit, such as \"10s\
 
 /// The kernel features that can be asked for; the runtime has a probe for each.
 const FEATURES: &[&str] = &[
-    "bareudp", "bond", "bridge", "dummy", "fou", "geneve", "gre", "ifb", "ipip", "ipvlan", "macvlan", "macvtap", "nat", "netem", "nft", "sit", "tap",
-    "tun", "veth", "vlan", "vrf", "vxlan", "wireguard",
+    "bareudp",
+    "bond",
+    "bridge",
+    "dummy",
+    "fou",
+    "geneve",
+    "gre",
+    "ifb",
+    "ipip",
+    "ipvlan",
+    "macvlan",
+    "macvtap",
+    "nat",
+    "netem",
+    "nft",
+    "sit",
+    "tap",
+    "tun",
+    "veth",
+    "vlan",
+    "vrf",
+    "vxlan",
+    "wireguard",
 ];
 
 /// The default time that a body may take.
@@ -121,7 +142,6 @@ fn milliseconds(text: &str) -> Option<u64> {
     };
     number.parse::<u64>().ok()?.checked_mul(factor).filter(|ms| *ms > 0)
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -54,7 +54,8 @@ fn misuses(function: &ItemFn) -> Vec<Error> {
         errors.push(Error::new_spanned(&signature.inputs, message));
     }
     if let Some(asyncness) = signature.asyncness.as_ref().filter(|_| !cfg!(feature = "tokio")) {
-        let message = "an async test needs a runtime: enable netlab's feature `tokio` (`netlab = { version = \"0.1\", features = [\"tokio\"] }`)";
+        let message =
+            "an async test needs a runtime: enable netlab's feature `tokio` (`netlab = { version = \"0.1\", features = [\"tokio\"] }`)";
         errors.push(Error::new_spanned(asyncness, message));
     }
     if let Safety::Unsafe(unsafety) = &signature.safety {
@@ -108,11 +109,8 @@ fn test(arguments: &Arguments, function: &ItemFn) -> TokenStream {
     let exit = quote_spanned!(place=> ::netlab::__rt::exit(#call));
     let (line, path) = (quote_spanned!(name.span()=> ::core::line!()), name.to_string());
     // libtest knows the same two kinds, and allows `#[should_panic]` only for the first.
-    let (returned, run) = if returns_unit(&sig.output) {
-        (quote!(), quote!(run_unit))
-    } else {
-        (quote!(-> ::std::process::ExitCode), quote!(run))
-    };
+    let (returned, run) =
+        if returns_unit(&sig.output) { (quote!(), quote!(run_unit)) } else { (quote!(-> ::std::process::ExitCode), quote!(run)) };
     quote! {
         #(#outside)*
         #elsewhere

@@ -18,7 +18,7 @@ use super::wire::{Ended, Ready, Report, Request};
 use super::zygote::{self, Kind};
 use crate::sys::channel::{self, Channel};
 use crate::sys::machine::Denied;
-use crate::sys::process;
+use crate::sys::{poll, process};
 
 /// A test binary that has not come to its first isolated test by then is not one that libtest runs.
 const REACH_DEADLINE: Duration = Duration::from_secs(30);
@@ -155,7 +155,7 @@ extern "C" fn end_zygote() {
     drop(lock(&harness.zygote).take());
     let child = lock(&harness.child);
     if let Ok(handle) = process::handle(process::Pid::from_raw(child.id() as i32)) {
-        channel::wait_any([handle.as_fd()], Some(Instant::now() + END_GRACE)).unwrap_or_default();
+        poll::readable([handle.as_fd()], Instant::now() + END_GRACE).unwrap_or_default();
     }
 }
 
@@ -175,7 +175,12 @@ impl Line {
     }
 
     /// Runs the test in the worker's machine.
-    fn test(&mut self, case: &'static Case, first: &'static Case, environment: Option<Vec<(OsString, OsString)>>) -> Result<Verdict, Trouble> {
+    fn test(
+        &mut self,
+        case: &'static Case,
+        first: &'static Case,
+        environment: Option<Vec<(OsString, OsString)>>,
+    ) -> Result<Verdict, Trouble> {
         self.ready()?;
         let output = self.request(case, first, environment)?;
         let ended = self.pump(output, Instant::now() + Duration::from_millis(case.timeout_ms) + END_GRACE)?;
@@ -195,12 +200,18 @@ impl Line {
             Some(Some(Ready::Denied(denied))) => Err(Trouble::Denied(denied)),
             Some(None) => Err(Trouble::Broken("the test's machine speaks another language".to_owned())),
             None => Err(Trouble::Broken(
-                "the test binary, started again with `--exact`, ended before it came to the test: does it have a custom harness?".to_owned(),
+                "the test binary, started again with `--exact`, ended before it came to the test: does it have a custom harness?"
+                    .to_owned(),
             )),
         }
     }
 
-    fn request(&self, case: &'static Case, first: &'static Case, environment: Option<Vec<(OsString, OsString)>>) -> Result<Option<PipeReader>, Trouble> {
+    fn request(
+        &self,
+        case: &'static Case,
+        first: &'static Case,
+        environment: Option<Vec<(OsString, OsString)>>,
+    ) -> Result<Option<PipeReader>, Trouble> {
         let directory = process::directory(".".as_ref())?;
         let environment = environment.map(|variables| file_with(&encode_environment(&variables))).transpose()?;
         let (stdout, stderr, output) = streams()?;
@@ -215,7 +226,7 @@ impl Line {
         let mut printer = Printer::default();
         let ended = loop {
             let [printed, told] = match &output {
-                Some(reader) => channel::wait_any([reader.as_fd(), self.channel.as_fd()], Some(deadline))?,
+                Some(reader) => poll::readable([reader.as_fd(), self.channel.as_fd()], deadline)?,
                 None => [false, self.channel.wait(deadline)?],
             };
             if printed && !printer.print_from(&mut output)? {

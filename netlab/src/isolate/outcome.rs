@@ -32,7 +32,9 @@ impl Verdict {
             (Some(Report::Panicked(message)), _) => Self::Panicked(message),
             (Some(Report::Unsupported(why)), _) => Self::Unsupported(why),
             (Some(Report::Unstarted(why)), _) => Self::Failed(why),
-            (Some(Report::Leftovers(what)), _) => Self::Failed(format!("the body passed, but not all of its fixtures could be undone:\n{what}")),
+            (Some(Report::Leftovers(what)), _) => {
+                Self::Failed(format!("the body passed, but not all of its fixtures could be undone:\n{what}"))
+            }
             (_, Status::Killed(signal)) => Self::Failed(format!("the test process was killed by {}", signal_name(signal))),
             (Some(Report::Returned(code)), _) => Self::Returned(code),
             (None, Status::Exited(code)) => Self::Failed(format!("the test process called exit({code}) before the test ended")),

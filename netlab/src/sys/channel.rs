@@ -3,11 +3,13 @@
 use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::socket::{AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, sendmsg, socketpair};
+
+use super::poll;
+use super::traffic::Interest;
 
 /// The longest message; what does not fit travels in a file.
 pub(crate) const MESSAGE_BYTES: usize = 32 * 1024;
@@ -57,7 +59,7 @@ impl Channel {
 
     /// Whether a message, or the end, came before the deadline.
     pub(crate) fn wait(&self, deadline: Instant) -> io::Result<bool> {
-        Ok(wait_any([self.as_fd()], Some(deadline))?[0])
+        poll::wait(self.as_fd(), Interest::Read, deadline)
     }
 
     pub(crate) fn from_descriptor(fd: OwnedFd) -> Self {
@@ -81,27 +83,6 @@ fn owned<'a>(messages: impl Iterator<Item = ControlMessageOwned> + 'a) -> Vec<Ow
         // SAFETY: the kernel has just made these descriptors for us, and nobody else knows them.
         .map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
         .collect()
-}
-
-/// Waits until one of the descriptors can be read or has ended, and says which; none after the deadline.
-pub(crate) fn wait_any<const N: usize>(descriptors: [BorrowedFd<'_>; N], deadline: Option<Instant>) -> io::Result<[bool; N]> {
-    let mut polled = descriptors.map(|fd| PollFd::new(fd, PollFlags::POLLIN));
-    loop {
-        let timeout = match deadline {
-            None => PollTimeout::NONE,
-            // Rounded up: a wait must not end early and spin.
-            Some(deadline) => {
-                let left = deadline.saturating_duration_since(Instant::now()) + Duration::from_micros(999);
-                PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
-            }
-        };
-        match poll(&mut polled, timeout) {
-            Ok(0) if deadline.is_some_and(|deadline| Instant::now() < deadline) => {}
-            Ok(_) => return Ok(polled.map(|fd| fd.any().unwrap_or(true))),
-            Err(nix::Error::EINTR) => {}
-            Err(e) => return Err(e.into()),
-        }
-    }
 }
 
 /// A file without a name, which lives as long as its descriptors.

@@ -28,6 +28,19 @@ pub(crate) fn wait(fd: BorrowedFd<'_>, interest: Interest, deadline: Instant) ->
     }
 }
 
+/// Waits until one of the descriptors can be read, or has ended, and says which; none: the deadline passed before.
+pub(crate) fn readable<const N: usize>(descriptors: [BorrowedFd<'_>; N], deadline: Instant) -> io::Result<[bool; N]> {
+    let mut fds = descriptors.map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+    loop {
+        match poll(&mut fds, timeout_until(deadline)) {
+            Ok(0) if Instant::now() < deadline => {}
+            Err(Errno::EINTR) => {}
+            Ok(_) => return Ok(fds.map(|fd| fd.any().unwrap_or(true))),
+            Err(e) => return Err(e.into()),
+        }
+    }
+}
+
 /// Rounded up, so that a wait never spins through the last millisecond.
 fn timeout_until(deadline: Instant) -> PollTimeout {
     let millis = deadline.saturating_duration_since(Instant::now()).as_micros().div_ceil(1000);

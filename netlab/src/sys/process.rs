@@ -18,6 +18,8 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 pub(crate) use nix::unistd::Pid;
 use nix::unistd::{ForkResult, fork};
 
+use super::traffic::Interest;
+
 /// Enough for supervision, and for what runs at the exit of a test process.
 const STACK_BYTES: usize = 1024 * 1024;
 
@@ -115,7 +117,7 @@ pub(crate) fn die_with(parent: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: PR_SET_PDEATHSIG takes an integer.
     Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) })?;
     // It may have died before the kernel was told.
-    if super::channel::wait_any([parent], Some(Instant::now()))?[0] {
+    if super::poll::wait(parent, Interest::Read, Instant::now())? {
         leave_at_once(101);
     }
     Ok(())
@@ -169,10 +171,8 @@ fn child_signal() -> SigSet {
 /// Waits for a change of a child; false when `timeout` passed without one.
 pub(crate) fn child_changed(timeout: Duration) -> bool {
     let set = child_signal();
-    let timeout = libc::timespec {
-        tv_sec: timeout.as_secs().min(i32::MAX as u64) as libc::time_t,
-        tv_nsec: timeout.subsec_nanos() as libc::c_long,
-    };
+    let timeout =
+        libc::timespec { tv_sec: timeout.as_secs().min(i32::MAX as u64) as libc::time_t, tv_nsec: timeout.subsec_nanos() as libc::c_long };
     // SAFETY: both pointers are to live values of the right types; the signal's details are not asked for.
     unsafe { libc::sigtimedwait(set.as_ref(), std::ptr::null_mut(), &timeout) >= 0 }
 }
