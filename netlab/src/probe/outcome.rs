@@ -169,7 +169,8 @@ impl From<IcmpKind> for Reason {
 }
 
 impl Reason {
-    fn fits(&self, outcome: &Outcome) -> bool {
+    /// Whether this is why `outcome` is no answer.
+    pub fn fits(&self, outcome: &Outcome) -> bool {
         match (self, outcome) {
             (Self::Silence, Outcome::Silence { .. }) | (Self::Refused, Outcome::Refused) | (Self::Reset, Outcome::Reset) => true,
             (Self::LocalError(wanted), Outcome::LocalError(errno)) => wanted == errno,
