@@ -10,6 +10,7 @@ mod link;
 mod netns;
 mod patience;
 mod probe;
+mod process;
 mod serve;
 mod sys;
 mod teardown;
@@ -21,6 +22,7 @@ pub use iface::Iface;
 pub use link::Link;
 pub use netns::Netns;
 pub use probe::{Answer, IcmpError, IcmpKind, Outcome, Probe, Reason, Unreachable};
+pub use process::{Process, ProcessPlan};
 pub use serve::{Bound, Responder, Serve, Speaks};
 pub use veth::VethPair;
 

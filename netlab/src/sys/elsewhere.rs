@@ -224,3 +224,59 @@ pub(crate) mod socket {
         format!("errno {errno}")
     }
 }
+
+pub(crate) mod child {
+    use super::refuse;
+    use std::convert::Infallible;
+    use std::io;
+    use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+    use std::process::ExitStatus;
+    use std::time::Instant;
+
+    pub(crate) fn watch(_id: u32) -> io::Result<OwnedFd> {
+        refuse()
+    }
+
+    pub(crate) fn ended(_id: u32) -> io::Result<Option<ExitStatus>> {
+        refuse()
+    }
+
+    pub(crate) fn signal(_id: u32, _signal: i32) -> io::Result<()> {
+        refuse()
+    }
+
+    pub(crate) fn kill_group(_leader: u32) -> io::Result<()> {
+        refuse()
+    }
+
+    pub(crate) fn kill_marked(_mark: &str, _deadline: Instant) -> io::Result<()> {
+        refuse()
+    }
+
+    #[derive(Debug)]
+    pub(crate) struct Bell(Infallible);
+
+    impl Bell {
+        pub(crate) fn new() -> io::Result<Self> {
+            refuse()
+        }
+
+        pub(crate) fn ring(&self) -> io::Result<()> {
+            match self.0 {}
+        }
+    }
+
+    impl AsFd for Bell {
+        fn as_fd(&self) -> BorrowedFd<'_> {
+            match self.0 {}
+        }
+    }
+
+    pub(crate) fn wait_any(_descriptors: &[BorrowedFd<'_>]) -> io::Result<Vec<bool>> {
+        refuse()
+    }
+
+    pub(crate) fn set_nonblocking(_fd: impl AsFd) -> io::Result<()> {
+        refuse()
+    }
+}

@@ -14,6 +14,8 @@ pub(crate) use refusal::Refusal;
 #[cfg(target_os = "linux")]
 pub(crate) mod channel;
 #[cfg(target_os = "linux")]
+pub(crate) mod child;
+#[cfg(target_os = "linux")]
 pub(crate) mod machine;
 #[cfg(target_os = "linux")]
 pub(crate) mod namespace;
@@ -31,7 +33,7 @@ pub(crate) mod sysctl;
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
 #[cfg(not(target_os = "linux"))]
-pub(crate) use elsewhere::{namespace, netlink, poll, socket, sysctl};
+pub(crate) use elsewhere::{child, namespace, netlink, poll, socket, sysctl};
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
