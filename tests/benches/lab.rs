@@ -3,10 +3,12 @@
 //! `cargo bench -p netlab-tests --bench lab` runs all three in one fresh machine, turn by turn, and prints medians as ratios to the floor:
 //! absolute times say more about the machine than about netlab. Needs `cc` and `ip`.
 
+mod compile;
+
 use std::error::Error;
 use std::fmt::Write as _;
 use std::net::UdpSocket;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -16,20 +18,13 @@ type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
 fn main() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let floor = compile_floor(folder.path())?;
+    let floor = compile::c("lab_floor", folder.path())?;
     let report = Machine::new("bench").timeout(Duration::from_secs(600)).run(move || {
         let report = compare(&floor).unwrap_or_else(|e| format!("the benchmark failed: {e}\n"));
         Ok(report.into_bytes())
     })?;
     print!("{}", String::from_utf8(report)?);
     Ok(())
-}
-
-fn compile_floor(folder: &Path) -> Result<PathBuf> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/lab_floor.c");
-    let binary = folder.join("lab_floor");
-    let status = Command::new("cc").args(["-O2", "-o"]).arg(&binary).arg(source).status()?;
-    if status.success() { Ok(binary) } else { Err("cc could not compile the floor".into()) }
 }
 
 fn compare(floor: &Path) -> Result<String> {
