@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// `benches/NAME.c`, compiled into `folder`.
-pub fn c(name: &str, folder: &Path) -> Result<PathBuf, Box<dyn Error>> {
+pub(crate) fn c(name: &str, folder: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches").join(name).with_extension("c");
     let binary = folder.join(name);
     let status = Command::new("cc").args(["-O2", "-o"]).arg(&binary).arg(source).status()?;
