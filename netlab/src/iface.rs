@@ -6,15 +6,15 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
-use netlink_packet_route::AddressFamily;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage};
 use netlink_packet_route::link::{LinkAttribute, LinkMessage};
-use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType};
+use netlink_packet_route::route::RouteAttribute;
 
 use crate::cidr;
 use crate::error::{Error, Result};
 use crate::link::Link;
+use crate::messages;
 use crate::netns::Netns;
 use crate::sys::netlink::Request;
 
@@ -254,7 +254,7 @@ impl PlannedAddress {
 
     pub(crate) fn message(&self, index: u32) -> AddressMessage {
         let mut message = AddressMessage::default();
-        message.header.family = family(self.net.addr());
+        message.header.family = messages::family(self.net.addr());
         message.header.prefix_len = self.net.prefix_len();
         message.header.index = index;
         message.attributes.push(AddressAttribute::Local(self.net.addr()));
@@ -268,21 +268,9 @@ impl PlannedAddress {
     }
 }
 
-pub(crate) fn family(address: IpAddr) -> AddressFamily {
-    if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 }
-}
-
 fn default_route(gateway: IpAddr, index: u32) -> Request<RouteNetlinkMessage> {
-    let mut message = RouteMessage::default();
-    message.header.address_family = family(gateway);
-    message.header.table = RouteHeader::RT_TABLE_MAIN;
-    message.header.protocol = RouteProtocol::Boot; // what iproute2 says for a route that a person added
-    message.header.scope = RouteScope::Universe;
-    message.header.kind = RouteType::Unicast;
-    message.attributes.push(RouteAttribute::Gateway(match gateway {
-        IpAddr::V4(gateway) => RouteAddress::Inet(gateway),
-        IpAddr::V6(gateway) => RouteAddress::Inet6(gateway),
-    }));
+    let mut message = messages::route(messages::everything(gateway.is_ipv6()));
+    message.attributes.push(RouteAttribute::Gateway(gateway.into()));
     message.attributes.push(RouteAttribute::Oif(index));
     Request::new(RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | NLM_F_EXCL)
 }

@@ -3,16 +3,20 @@
 mod bridge;
 mod cidr;
 mod endpoint;
+mod entry;
 mod error;
 mod iface;
 mod isolate;
 mod link;
+mod messages;
 mod netns;
 mod patience;
 mod probe;
 mod process;
 mod serve;
+mod route;
 mod sys;
+mod sysctl;
 mod teardown;
 mod veth;
 
@@ -24,6 +28,8 @@ pub use netns::Netns;
 pub use probe::{Answer, IcmpError, IcmpKind, Outcome, Probe, Reason, Unreachable};
 pub use process::{Process, ProcessPlan};
 pub use serve::{Bound, Responder, Serve, Speaks};
+pub use route::{Route, RouteBuilder};
+pub use sysctl::{RpFilter, Sysctl};
 pub use veth::VethPair;
 
 pub use netlab_macros::test;

@@ -209,7 +209,8 @@ impl Netns {
         Ok(identity.1)
     }
 
-    fn identity(&self) -> io::Result<(u64, u64)> {
+    /// Device and inode: what makes two handles the same namespace.
+    pub(crate) fn identity(&self) -> io::Result<(u64, u64)> {
         namespace::identity(self.0.namespace.as_fd())
     }
 

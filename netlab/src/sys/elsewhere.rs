@@ -79,6 +79,14 @@ pub(crate) mod sysctl {
     use super::refuse;
     use std::io;
 
+    pub(crate) fn canonical(_key: &str) -> io::Result<String> {
+        refuse()
+    }
+
+    pub(crate) fn list(_directory: &str) -> io::Result<Vec<String>> {
+        refuse()
+    }
+
     pub(crate) fn read(_key: &str) -> io::Result<String> {
         refuse()
     }

@@ -4,15 +4,26 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 
-/// `net.ipv4.ip_forward` and `net/ipv4/conf/eth0.5/rp_filter` alike: with a slash in it, a dot belongs to a name (sysctl(8)).
-pub(crate) fn path(key: &str) -> io::Result<PathBuf> {
+/// The path below `/proc/sys`. `net.ipv4.ip_forward` and `net/ipv4/conf/eth0.5/rp_filter` alike: with a slash in it, a dot belongs to a name
+/// (sysctl(8)).
+pub(crate) fn canonical(key: &str) -> io::Result<String> {
     let key = key.trim();
     let relative = if key.contains('/') { key.to_owned() } else { key.replace('.', "/") };
     let sound = !relative.is_empty() && relative.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
     if !sound {
         return Err(io::Error::from_raw_os_error(libc::ENOENT));
     }
-    Ok(PathBuf::from("/proc/sys").join(relative))
+    Ok(relative)
+}
+
+fn path(key: &str) -> io::Result<PathBuf> {
+    Ok(PathBuf::from("/proc/sys").join(canonical(key)?))
+}
+
+/// The names in a directory of sysctls.
+pub(crate) fn list(directory: &str) -> io::Result<Vec<String>> {
+    let entries = fs::read_dir(path(directory)?)?;
+    entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
 }
 
 /// The value, without its newline; a tab between several values is kept.

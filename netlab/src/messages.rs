@@ -1,0 +1,31 @@
+//! Netlink messages that more than one fixture starts from.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use netlink_packet_route::AddressFamily;
+use netlink_packet_route::route::{RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType};
+
+pub(crate) fn family(address: IpAddr) -> AddressFamily {
+    if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 }
+}
+
+/// `0.0.0.0/0` or `::/0`: where a default route leads.
+pub(crate) fn everything(ipv6: bool) -> IpNet {
+    if ipv6 { IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 0)) } else { IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0)) }
+}
+
+/// A unicast route of the main table, as `ip route add` starts one.
+pub(crate) fn route(destination: IpNet) -> RouteMessage {
+    let mut message = RouteMessage::default();
+    message.header.address_family = family(destination.addr());
+    message.header.destination_prefix_length = destination.prefix_len();
+    message.header.table = RouteHeader::RT_TABLE_MAIN;
+    message.header.protocol = RouteProtocol::Boot; // what iproute2 says for a route that a person added
+    message.header.scope = RouteScope::Universe;
+    message.header.kind = RouteType::Unicast;
+    if destination.prefix_len() > 0 {
+        message.attributes.push(RouteAttribute::Destination(destination.addr().into()));
+    }
+    message
+}
