@@ -6,7 +6,7 @@
 mod compile;
 
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ const ROUNDS: usize = 15;
 fn main() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let floor = compile::c("machine_floor", folder.path())?;
-    let tests = test_binary("two_thousand")?;
+    let tests = netlab_tests::test_binary("two_thousand", &["--release"])?;
     println!("threads   floor (C), a machine   #[netlab::test]");
     for threads in [1, 2] {
         let (mut c, mut ours) = (Vec::new(), Vec::new());
@@ -57,21 +57,6 @@ fn run(tests: &Path, threads: u32, filters: &[&str]) -> Result<Duration> {
         return Err(format!("expected {TESTS} tests to pass:\n{text}").into());
     }
     Ok(time)
-}
-
-/// Builds a test target and says where it is.
-fn test_binary(name: &str) -> Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
-        .args(["test", "--release", "--no-run", "--message-format=json", "--test", name])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .stderr(Stdio::inherit())
-        .output()?;
-    let messages = String::from_utf8(output.stdout)?;
-    let artifacts = messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let found =
-        artifacts.filter(|message| message["target"]["name"] == name).find_map(|message| message["executable"].as_str().map(PathBuf::from));
-    found.ok_or_else(|| format!("cargo built no test `{name}`").into())
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {
