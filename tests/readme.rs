@@ -7,14 +7,9 @@ fn a_router_forwards_only_when_told_to() -> Result<()> {
     let laptop = Netns::new("laptop")?;
     let router = Netns::new("router")?;
     let server = Netns::new("server")?;
-    let _lan = VethPair::connect(
-        laptop.iface("eth0").addr("10.0.0.2/24").gateway("10.0.0.1"),
-        router.iface("lan0").addr("10.0.0.1/24"),
-    )?;
-    let _wan = VethPair::connect(
-        router.iface("wan0").addr("203.0.113.1/24"),
-        server.iface("eth0").addr("203.0.113.9/24").gateway("203.0.113.1"),
-    )?;
+    let _lan = VethPair::connect(laptop.iface("eth0").addr("10.0.0.2/24").gateway("10.0.0.1"), router.iface("lan0").addr("10.0.0.1/24"))?;
+    let _wan =
+        VethPair::connect(router.iface("wan0").addr("203.0.113.1/24"), server.iface("eth0").addr("203.0.113.9/24").gateway("203.0.113.1"))?;
     let echo = server.udp_echo("203.0.113.9:7000")?;
 
     laptop.expect_unreachable(&echo)?; // both cables carry traffic, but a router starts with ip_forward=0

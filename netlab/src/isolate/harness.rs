@@ -153,10 +153,12 @@ impl Harness {
 extern "C" fn end_zygote() {
     let Some(Ok(harness)) = HARNESS.get() else { return };
     drop(lock(&harness.zygote).take());
-    let child = lock(&harness.child);
+    let mut child = lock(&harness.child);
     if let Ok(handle) = process::handle(process::Pid::from_raw(child.id() as i32)) {
         poll::readable([handle.as_fd()], Instant::now() + END_GRACE).unwrap_or_default();
     }
+    // Reaped here, so that nobody meets its zombie.
+    child.try_wait().unwrap_or_default();
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
