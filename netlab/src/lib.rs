@@ -15,6 +15,7 @@ mod probe;
 mod process;
 mod route;
 mod serve;
+pub mod snapshot;
 mod sys;
 mod sysctl;
 mod teardown;

@@ -9,6 +9,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use netlink_packet_core::{NetlinkDeserializable, NetlinkSerializable};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::LinkMessage;
 use once_cell::sync::OnceCell;
@@ -245,7 +246,10 @@ impl Netns {
         lock(&self.0.route).request(message, flags)
     }
 
-    pub(crate) fn dump(&self, message: RouteNetlinkMessage) -> Result<Vec<RouteNetlinkMessage>, Refusal> {
+    pub(crate) fn dump<M>(&self, message: M) -> Result<Vec<M>, Refusal>
+    where
+        M: NetlinkSerializable + NetlinkDeserializable + Clone,
+    {
         self.bury();
         lock(&self.0.route).dump(message)
     }
