@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::Instant;
@@ -18,12 +18,9 @@ use nix::unistd::Pid;
 use super::poll;
 use super::traffic::Interest;
 
-/// A descriptor that is readable once the process has ended (pidfd_open(2)).
+/// A descriptor that is readable once the process has ended.
 pub(crate) fn watch(id: u32) -> io::Result<OwnedFd> {
-    // SAFETY: the call takes two integers and returns a new descriptor, or -1.
-    let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, id as libc::pid_t, 0) })?;
-    // SAFETY: the kernel has just made this descriptor for us; nobody else owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd as libc::c_int) })
+    super::process::handle(Pid::from_raw(id as i32))
 }
 
 /// How the process ended, if it has; it stays to be reaped, so that its id is not given to another.
