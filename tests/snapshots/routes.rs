@@ -29,6 +29,7 @@ const ZOO: &str = "
     route add broadcast 10.13.0.255 dev v0
     route add anycast 10.13.0.9 dev v0
     route add 10.11.0.0/16 nexthop via 10.0.0.9 weight 2 nexthop via 10.7.0.8 dev v0 onlink nexthop dev v1
+    route add 10.19.0.0/16 nexthop via 10.0.0.9 realm 3 nexthop via 10.0.0.8 realm 4/5
     route add 10.12.0.0/16 via 10.0.0.9 table 100
     route add default dev v1 table 100
     route add 10.13.0.0/16 via 10.0.0.9 table 5000

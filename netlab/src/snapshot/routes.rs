@@ -441,6 +441,11 @@ fn print_gateway(f: &mut fmt::Formatter<'_>, via: IpAddr, of_ipv4: bool) -> fmt:
     write!(f, "via {}{via} ", if of_ipv4 && via.is_ipv6() { "inet6 " } else { "" })
 }
 
+fn print_realms(f: &mut fmt::Formatter<'_>, realms: u32) -> fmt::Result {
+    let (word, value) = words::realms(realms);
+    write!(f, "{word} {value} ")
+}
+
 impl fmt::Display for Routes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.routes.iter().try_for_each(|route| {
@@ -513,8 +518,7 @@ impl Route {
         }
         self.flags.iter().try_for_each(|flag| write!(f, "{flag} "))?;
         if let Some(realms) = self.realms {
-            let (word, value) = words::realms(realms);
-            write!(f, "{word} {value} ")?;
+            print_realms(f, realms)?;
         }
         if let Some(expires) = self.expires {
             write!(f, "expires {expires} ")?;
@@ -534,6 +538,9 @@ impl Nexthop {
         }
         if let Some(via) = self.via {
             print_gateway(f, via, of_ipv4)?;
+        }
+        if let Some(realms) = self.realms {
+            print_realms(f, realms)?;
         }
         if let Some(dev) = &self.dev {
             write!(f, "dev {dev} ")?;
