@@ -4,13 +4,12 @@ use std::fmt::Display;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 
-use ipnet::IpNet;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage};
 use netlink_packet_route::link::{LinkAttribute, LinkMessage};
 use netlink_packet_route::route::RouteAttribute;
 
+use crate::addr::{AddressBuilder, PlannedAddress};
 use crate::cidr;
 use crate::error::{Error, Result};
 use crate::link::Link;
@@ -31,20 +30,13 @@ const NAME_BYTES: usize = 15;
 pub struct Iface {
     pub(crate) netns: Netns,
     pub(crate) name: String,
-    addresses: Vec<Address>,
+    addresses: Vec<AddressBuilder>,
     gateways: Vec<String>,
     mtu: Option<u32>,
     mac: Option<String>,
     index: Option<u32>,
     pub(crate) up: bool,
     pub(crate) master: Option<Link>,
-}
-
-#[derive(Debug, Clone)]
-struct Address {
-    text: String,
-    broadcast: Option<String>,
-    dad: bool,
 }
 
 impl Netns {
@@ -69,15 +61,14 @@ impl Iface {
     ///
     /// Equals `ip address add ADDRESS dev NAME`; an IPv4 address gets no broadcast address unless [`broadcast`](Self::broadcast) asks.
     pub fn addr(mut self, address: impl Display) -> Self {
-        self.addresses.push(Address { text: address.to_string(), broadcast: None, dad: false });
+        self.addresses.push(AddressBuilder::new(address));
         self
     }
 
     /// Gives the address added last a broadcast address; `+` means the network's own, as in `ip address add … broadcast +`.
     pub fn broadcast(mut self, address: impl Display) -> Self {
-        if let Some(last) = self.addresses.last_mut() {
-            last.broadcast = Some(address.to_string());
-        }
+        let last = self.addresses.pop();
+        self.addresses.extend(last.map(|last| last.broadcast(address)));
         self
     }
 
@@ -85,9 +76,8 @@ impl Iface {
     ///
     /// It stays tentative for about a second then, and the fixture waits for it. The namespace's `accept_dad` has to allow it.
     pub fn dad(mut self) -> Self {
-        if let Some(last) = self.addresses.last_mut() {
-            last.dad = true;
-        }
+        let last = self.addresses.pop();
+        self.addresses.extend(last.map(AddressBuilder::dad));
         self
     }
 
@@ -191,23 +181,6 @@ impl Iface {
     }
 }
 
-impl Address {
-    fn plan(&self, place: &str) -> Result<PlannedAddress> {
-        let what = || format!("give `{place}` the address `{}`", self.text);
-        let net = cidr::parse(&self.text).map_err(|why| Error::invalid(what(), why))?;
-        let broadcast = match (self.broadcast.as_deref(), net) {
-            (None, _) => None,
-            (Some("+"), IpNet::V4(net)) => Some(net.broadcast()),
-            (Some(text), IpNet::V4(_)) => {
-                let wrong = |_| Error::invalid(what(), format!("expected a broadcast address or `+`, not `{text}`"));
-                Some(text.parse().map_err(wrong)?)
-            }
-            (Some(_), IpNet::V6(_)) => return Err(Error::invalid(what(), "IPv6 has no broadcast addresses")),
-        };
-        Ok(PlannedAddress { net, broadcast, dad: self.dad })
-    }
-}
-
 /// A description whose values make sense.
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -216,13 +189,6 @@ pub(crate) struct Plan {
     pub(crate) mtu: Option<u32>,
     pub(crate) addresses: Vec<PlannedAddress>,
     pub(crate) gateways: Vec<IpAddr>,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) struct PlannedAddress {
-    pub(crate) net: IpNet,
-    pub(crate) broadcast: Option<std::net::Ipv4Addr>,
-    pub(crate) dad: bool,
 }
 
 impl Plan {
@@ -244,27 +210,6 @@ impl Plan {
         let gateways =
             self.gateways.iter().map(|gateway| (format!("give `{link}` the gateway `{gateway}`"), default_route(*gateway, index)));
         addresses.chain(gateways).collect()
-    }
-}
-
-impl PlannedAddress {
-    pub(crate) fn request(&self, index: u32) -> Request<RouteNetlinkMessage> {
-        Request::new(RouteNetlinkMessage::NewAddress(self.message(index)), NLM_F_CREATE | NLM_F_EXCL)
-    }
-
-    pub(crate) fn message(&self, index: u32) -> AddressMessage {
-        let mut message = AddressMessage::default();
-        message.header.family = messages::family(self.net.addr());
-        message.header.prefix_len = self.net.prefix_len();
-        message.header.index = index;
-        message.attributes.push(AddressAttribute::Local(self.net.addr()));
-        message.attributes.push(AddressAttribute::Address(self.net.addr()));
-        message.attributes.extend(self.broadcast.map(AddressAttribute::Broadcast));
-        if self.net.addr().is_ipv6() && !self.dad {
-            message.header.flags = AddressHeaderFlags::Nodad;
-            message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
-        }
-        message
     }
 }
 

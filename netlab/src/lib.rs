@@ -1,5 +1,7 @@
 //! Real Linux networks for `cargo test`.
 
+mod addr;
+mod address;
 mod bridge;
 mod cidr;
 mod endpoint;
@@ -9,11 +11,13 @@ mod iface;
 mod isolate;
 mod link;
 mod messages;
+mod neigh;
 mod netns;
 mod patience;
 mod probe;
 mod process;
 mod route;
+mod rule;
 mod serve;
 pub mod snapshot;
 mod sys;
@@ -21,14 +25,18 @@ mod sysctl;
 mod teardown;
 mod veth;
 
+pub use addr::AddressBuilder;
+pub use address::Address;
 pub use bridge::Bridge;
 pub use error::{Error, Result};
 pub use iface::Iface;
 pub use link::Link;
+pub use neigh::{Neigh, NeighBuilder};
 pub use netns::Netns;
 pub use probe::{Answer, IcmpError, IcmpKind, Outcome, Probe, Reason, Unreachable};
 pub use process::{Process, ProcessPlan};
 pub use route::{Route, RouteBuilder};
+pub use rule::{Rule, RuleBuilder};
 pub use serve::{Bound, Responder, Serve, Speaks};
 pub use sysctl::{RpFilter, Sysctl};
 pub use veth::VethPair;

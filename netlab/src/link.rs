@@ -349,7 +349,7 @@ impl Link {
         if !settled {
             self.settle(must_carry)?;
         }
-        if plan.addresses.iter().any(|address| address.net.addr().is_ipv6()) && iface.up {
+        if plan.addresses.iter().any(|address| address.is_ipv6()) && iface.up {
             self.settle_ipv6()?;
         }
         Ok(())

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use netlink_packet_route::AddressFamily;
+use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::route::{RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType};
 
 pub(crate) fn family(address: IpAddr) -> AddressFamily {
@@ -27,5 +28,16 @@ pub(crate) fn route(destination: IpNet) -> RouteMessage {
     if destination.prefix_len() > 0 {
         message.attributes.push(RouteAttribute::Destination(destination.addr().into()));
     }
+    message
+}
+
+/// An address of the interface `index`. `far` is the network behind it: the address's own, or that of a peer.
+pub(crate) fn address(local: IpAddr, far: IpNet, index: u32) -> AddressMessage {
+    let mut message = AddressMessage::default();
+    message.header.family = family(local);
+    message.header.prefix_len = far.prefix_len();
+    message.header.index = index;
+    message.attributes.push(AddressAttribute::Local(local));
+    message.attributes.push(AddressAttribute::Address(far.addr()));
     message
 }
