@@ -23,6 +23,12 @@ fn readme_shows_the_test_above() {
     let this = include_str!("readme.rs");
     let start = this.find("use netlab::").unwrap_or_default();
     let end = this.find("\n#[test]\n").unwrap_or_default();
-    let readme = include_str!("../README.md");
-    assert!(readme.contains(this[start..end].trim()), "README.md does not contain:\n{}", &this[start..end]);
+    let shown = &this[start..end];
+    assert!(shown.contains("forward_ipv4"));
+    assert!(bare(include_str!("../README.md")).contains(&bare(shown)), "README.md does not contain:\n{shown}");
+}
+
+/// Without what rustfmt decides: README has shorter lines than this repository.
+fn bare(text: &str) -> String {
+    text.split_whitespace().collect::<String>().replace(",)", ")")
 }
