@@ -30,6 +30,7 @@ pub use address::Address;
 pub use bridge::Bridge;
 pub use error::{Error, Result};
 pub use iface::Iface;
+pub use isolate::Machine;
 pub use link::Link;
 pub use neigh::{Neigh, NeighBuilder};
 pub use netns::Netns;

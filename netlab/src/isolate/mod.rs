@@ -18,6 +18,7 @@ use std::process::{ExitCode, Termination};
 mod body;
 #[cfg(target_os = "linux")]
 mod harness;
+mod machine;
 #[cfg(target_os = "linux")]
 mod outcome;
 #[cfg(target_os = "linux")]
@@ -26,6 +27,8 @@ mod supervise;
 mod wire;
 #[cfg(target_os = "linux")]
 mod zygote;
+
+pub use machine::Machine;
 
 /// One test, as the attribute wrote it down.
 #[doc(hidden)]

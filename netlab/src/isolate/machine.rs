@@ -1,0 +1,181 @@
+//! A machine for a program that is no test.
+
+use std::panic::Location;
+use std::time::Duration;
+
+#[cfg(not(target_os = "linux"))]
+use crate::error::Error;
+use crate::error::{At, Result};
+
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A machine of its own for a function, described: what `#[netlab::test]` gives to a test, for a program with a `main`.
+///
+/// The function runs in a copy of the calling process, as root of fresh user, network, mount, PID, UTS and IPC namespaces. When it
+/// returns, the machine and all that it started are gone, and its bytes are here.
+///
+/// ```no_run
+/// # fn main() -> netlab::Result<()> {
+/// let page = netlab::Machine::new("lab").run(|| {
+///     let host = netlab::Netns::current()?;
+///     let _web = host.serve("web").http("127.0.0.1:80")?;
+///     Ok(host.http_get("127.0.0.1")?.body().into_owned().into_bytes())
+/// })?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "a description does nothing: end it with `.run(…)`"]
+pub struct Machine {
+    hostname: String,
+    timeout: Duration,
+}
+
+impl Machine {
+    /// A machine of that host name.
+    pub fn new(hostname: impl Into<String>) -> Self {
+        Self { hostname: hostname.into(), timeout: TIMEOUT }
+    }
+
+    /// How long the function may take, 60 s by default; after that the machine ends with all that is in it.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Runs `f` in a fresh machine and gives its bytes back.
+    ///
+    /// # Errors
+    ///
+    /// What `f` returned as an error, or that it panicked or was killed, is [`is_unexpected`](Error::is_unexpected);
+    /// [`is_timeout`](Error::is_timeout) if it took too long. Anything else says that this host gives no machine
+    /// ([`is_permission`](Error::is_permission), [`is_unsupported`](Error::is_unsupported)), or that the calling process has other threads
+    /// and cannot be copied.
+    #[track_caller]
+    pub fn run(&self, f: impl FnOnce() -> Result<Vec<u8>>) -> Result<Vec<u8>> {
+        self.start(f).at(Location::caller())
+    }
+
+    fn what(&self) -> String {
+        format!("run a function in a machine `{}`", self.hostname)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn start(&self, _: impl FnOnce() -> Result<Vec<u8>>) -> Result<Vec<u8>> {
+        Err(Error::unsupported(self.what(), "netlab needs Linux"))
+    }
+
+    #[cfg(target_os = "linux")]
+    fn start(&self, f: impl FnOnce() -> Result<Vec<u8>>) -> Result<Vec<u8>> {
+        use crate::error::Doing;
+        linux::run(self, f).doing(|| self.what())?
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::fs::File;
+    use std::io::{self, Read, Seek, Write};
+    use std::os::fd::AsFd;
+
+    use super::Machine;
+    use crate::error::{Error, Result};
+    use crate::isolate::supervise::{self, Reach};
+    use crate::isolate::wire::{Ended, human};
+    use crate::sys::channel::anonymous_file;
+    use crate::sys::machine::{self, Denied, Maker, Step};
+    use crate::sys::process::{self, Lone, Stack, Status, signal_name};
+    use crate::{sys, teardown};
+
+    /// What the first process of the machine comes to.
+    type Supervised = Result<io::Result<Ended>, Denied>;
+
+    const GOOD: u8 = b'+';
+    const BAD: u8 = b'-';
+
+    /// The outer error says that there was no machine.
+    pub(super) fn run(machine: &Machine, f: impl FnOnce() -> Result<Vec<u8>>) -> io::Result<Result<Vec<u8>>> {
+        let lone = Lone::check()?;
+        let mut report = anonymous_file("netlab-machine")?;
+        io::stdout().flush()?; // or the copy of this process would print it once more
+        let maker = Maker::current();
+        let caller = process::own_handle()?;
+        // The machine works in our memory: what it says of itself is here when it is gone.
+        let mut supervised: Option<Supervised> = None;
+        let first_process = || {
+            supervised = Some(process::die_with(caller.as_fd()).map_err(|e| Step::Process.denied(&e)).and_then(|()| {
+                machine::furnish(maker, &machine.hostname)?;
+                Ok(supervise::run(&lone, Reach::Machine, machine.timeout, || body(f, &report)))
+            }));
+            0
+        };
+        let made = process::run_in_namespaces(&lone, &mut Stack::new(), machine::namespaces(), first_process);
+        if let Ok(first) = made {
+            // Children that the program started itself are reaped with it, as by any wait(2).
+            while !matches!(process::reap(true)?, Some((pid, _)) if pid == first) {}
+        }
+        let ended = match (made, supervised) {
+            (Err(e), _) => return Ok(Err(refusal(machine, Step::Namespaces.denied(&e)))),
+            (Ok(_), Some(Err(denied))) => return Ok(Err(refusal(machine, denied))),
+            (Ok(_), Some(Ok(ended))) => ended?,
+            (Ok(_), None) => return Err(io::Error::other("the machine's first process was killed")),
+        };
+        Ok(outcome(machine, &ended, &mut report))
+    }
+
+    /// The copy of the process, in the machine: leaves the bytes, or the error's text.
+    fn body(f: impl FnOnce() -> Result<Vec<u8>>, mut report: &File) -> i32 {
+        sys::declare_machine_ours();
+        let leftovers = |bytes| match teardown::take().pop() {
+            Some(error) => Err(error),
+            None => Ok(bytes),
+        };
+        let (mark, bytes) = match f().and_then(leftovers) {
+            Ok(bytes) => (GOOD, bytes),
+            Err(e) => (BAD, e.to_string().into_bytes()),
+        };
+        i32::from(report.write_all(&[&[mark], &bytes[..]].concat()).is_err())
+    }
+
+    fn outcome(machine: &Machine, ended: &Ended, report: &mut File) -> Result<Vec<u8>> {
+        if ended.hung.is_some() {
+            return Err(Error::timeout(machine.what(), format!("timed out after {}", human(machine.timeout))));
+        }
+        let mut bytes = Vec::new();
+        if let Err(e) = report.rewind().and_then(|()| report.read_to_end(&mut bytes)) {
+            return Err(Error::new(machine.what(), e));
+        }
+        let unexpected = |why: String| Err(Error::unexpected(machine.what(), why));
+        match (ended.status, bytes.split_first()) {
+            (Status::Exited(0), Some((&GOOD, rest))) => Ok(rest.to_vec()),
+            (Status::Exited(0), Some((_, text))) => unexpected(String::from_utf8_lossy(text).into_owned()),
+            (Status::Exited(code), _) => unexpected(format!("its process left with exit code {code} before it returned")),
+            (Status::Killed(signal), _) => unexpected(format!("its process was killed by {}", signal_name(signal))),
+        }
+    }
+
+    fn refusal(machine: &Machine, denied: Denied) -> Error {
+        let step = match denied.step {
+            Step::Namespaces => "make its namespaces",
+            Step::Identity => "become root in its user namespace",
+            Step::Mounts => "mount its /proc, /sys and /run",
+            Step::Loopback => "set its lo up",
+            Step::Process => "start its first process",
+        };
+        let error = Error::new(format!("{}, which would have to {step}", machine.what()), io::Error::from_raw_os_error(denied.errno));
+        let Some((sysctl, value, cure)) = CAUSES.iter().find(|(sysctl, value, _)| sys::sysctl::read(sysctl).is_ok_and(|now| now == *value))
+        else {
+            return error.help(
+                "a container needs to be privileged for it (`docker run --privileged`), or its seccomp profile to let unshare(2) pass",
+            );
+        };
+        let sysctl = sysctl.replace('/', ".");
+        error.fact(format!("{sysctl}={value}")).help(format!("this host forbids user namespaces: `sudo sysctl -w {sysctl}={cure}`"))
+    }
+
+    /// Sysctls that forbid it, the value that does, and one that does not.
+    const CAUSES: &[(&str, &str, &str)] = &[
+        ("user/max_user_namespaces", "0", "15000"),
+        ("kernel/unprivileged_userns_clone", "0", "1"),
+        ("kernel/apparmor_restrict_unprivileged_userns", "1", "0"),
+    ];
+}
