@@ -1,0 +1,295 @@
+//! What a stage asks of the network, and the sentences that the answers become.
+
+use std::fmt::Display;
+use std::net::ToSocketAddrs;
+use std::time::{Duration, Instant};
+
+use netlab::snapshot::{self, RouteQuery};
+use netlab::{Netns, Outcome, Probe, Reason};
+
+use crate::error::{Error, Result};
+use crate::story::Story;
+
+/// How long an answer may take: a network that is there answers in far less than a millisecond.
+const ANSWER: Duration = Duration::from_secs(2);
+/// How long nothing must come for it to be silence. A positive check stands beside each.
+const SILENCE: Duration = Duration::from_millis(300);
+/// What "at once" means: nobody waited for anything.
+const AT_ONCE: Duration = Duration::from_millis(500);
+
+impl Story {
+    /// `curl URL` gets a page of that server.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Differs`] if nobody or another answers.
+    pub fn served(&mut self, from: &Netns, url: &str, server: &str) -> Result<()> {
+        let outcome = from.observe(Probe::http(url).within(ANSWER))?;
+        let check = format!("{from}: `curl {url}` gets {server}");
+        match &outcome {
+            Outcome::Answer(answer) => {
+                let client = answer.source().map(|client| client.ip().to_string()).unwrap_or_default();
+                let seen = format!("{} saw {client}", answer.server().unwrap_or("somebody"));
+                self.holds(check, seen, answer.server() == Some(server))
+            }
+            other => self.holds(check, words(other), false),
+        }
+    }
+
+    /// `curl URL` gets a page of that server, which saw that client.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Differs`] if nobody or another answers, or if it saw another client.
+    pub fn served_as(&mut self, from: &Netns, url: &str, server: &str, client: &str) -> Result<()> {
+        let outcome = from.observe(Probe::http(url).within(ANSWER))?;
+        let check = format!("{from}: `curl {url}` gets {server}, as {client}");
+        let Outcome::Answer(answer) = &outcome else { return self.holds(check, words(&outcome), false) };
+        let saw = answer.source().map(|client| client.ip().to_string()).unwrap_or_default();
+        let seen = format!("{} saw {saw}", answer.server().unwrap_or("somebody"));
+        self.holds(check, seen, answer.server() == Some(server) && saw == client)
+    }
+
+    /// `curl URL` fails for that reason.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Differs`] if it succeeds or fails otherwise.
+    pub fn not_served(&mut self, from: &Netns, url: &str, reason: impl Into<Reason>) -> Result<()> {
+        self.fails(from, &format!("curl {url}"), Probe::http(url), reason.into())
+    }
+
+    /// `ping ADDRESS` gets a reply.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Differs`] if it does not.
+    pub fn replies(&mut self, from: &Netns, address: &str) -> Result<()> {
+        let outcome = from.observe(Probe::ping(address).within(ANSWER))?;
+        let check = format!("{from}: `ping {address}` gets a reply");
+        match &outcome {
+            Outcome::Answer(answer) => {
+                let ttl = answer.ttl().map_or_else(|| "unknown".to_owned(), |ttl| ttl.to_string());
+                self.holds(check, format!("ttl {ttl}"), true)
+            }
+            other => self.holds(check, words(other), false),
+        }
+    }
+
+    /// `ping ADDRESS` fails for that reason.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Differs`] if there is a reply, or another reason.
+    pub fn no_reply(&mut self, from: &Netns, address: &str, reason: impl Into<Reason>) -> Result<()> {
+        self.fails(from, &format!("ping {address}"), Probe::ping(address), reason.into())
+    }
+
+    fn fails(&mut self, from: &Netns, command: &str, probe: Probe, reason: Reason) -> Result<()> {
+        let check = match &reason {
+            Reason::Silence => format!("{from}: `{command}` waits in vain"),
+            Reason::LocalError(_) => format!("{from}: `{command}` fails at once"),
+            Reason::Refused => format!("{from}: `{command}` is refused"),
+            other => format!("{from}: `{command}` fails by {other}"),
+        };
+        let started = Instant::now();
+        let outcome = from.observe(probe.within(SILENCE))?;
+        let in_time = !matches!(reason, Reason::LocalError(_)) || started.elapsed() < AT_ONCE;
+        self.holds(check, words(&outcome), reason.fits(&outcome) && in_time)
+    }
+
+    /// Something is refused with that errno.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Differs`] if it is done, or refused otherwise.
+    pub fn refused<T>(&mut self, check: impl Into<String>, outcome: netlab::Result<T>, errno: i32) -> Result<()> {
+        match outcome {
+            Ok(_) => self.holds(check, "it is done", false),
+            Err(e) => {
+                let seen = e.errno().map_or_else(
+                    || e.to_string(),
+                    |errno| without_number(&std::io::Error::from_raw_os_error(errno).to_string()).to_owned(),
+                );
+                self.holds(check, seen, e.errno() == Some(errno))
+            }
+        }
+    }
+
+    /// A link is as `ip link` shows it: name, flags, queueing discipline and state.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Differs`] if it is otherwise or not there.
+    pub fn link(&mut self, on: &Netns, what: impl Display, name: &str, expected: &str) -> Result<()> {
+        let links = on.links()?;
+        let seen = links.named(name).map_or_else(|| format!("{name}: no such link"), brief);
+        self.equals(format!("{on}: {what}"), seen, expected)
+    }
+
+    /// The names of the links are these.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Differs`] if there are others.
+    pub fn links(&mut self, on: &Netns, what: impl Display, expected: &str) -> Result<()> {
+        let names: Vec<_> = on.links()?.iter().map(|link| link.name.clone()).collect();
+        self.equals(format!("{on}: {what}"), names.join(" "), expected)
+    }
+
+    /// A link has these addresses and no other; `none` is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Differs`] if it has others.
+    pub fn addresses(&mut self, on: &Netns, what: impl Display, link: &str, expected: &str) -> Result<()> {
+        let all = on.addresses()?;
+        let words: Vec<_> = all.of(link).map(|address| address.net.to_string()).collect();
+        self.equals(format!("{on}: {what}"), or_none(&words.join(" ")), expected)
+    }
+
+    /// A link has these IPv4 addresses and no other; `none` is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Differs`] if it has others.
+    pub fn ipv4_addresses(&mut self, on: &Netns, what: impl Display, link: &str, expected: &str) -> Result<()> {
+        let all = on.addresses()?;
+        let words: Vec<_> = all.of(link).filter(|address| address.net.addr().is_ipv4()).map(|address| address.net.to_string()).collect();
+        self.equals(format!("{on}: {what}"), or_none(&words.join(" ")), expected)
+    }
+
+    /// A table has these IPv4 routes and no other, as `ip route list table TABLE` prints them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Differs`] if it has others.
+    pub fn routes(&mut self, on: &Netns, what: impl Display, table: &str, expected: &[&str]) -> Result<()> {
+        let seen = route_lines(on, table)?;
+        self.equals(format!("{on}: {what}"), or_none(&seen.join("\n")), or_none(&expected.join("\n")))
+    }
+
+    /// A table has that IPv4 route, as `ip route list table TABLE` prints it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Differs`] if it has not.
+    pub fn has_route(&mut self, on: &Netns, what: impl Display, table: &str, route: &str) -> Result<()> {
+        let lines = route_lines(on, table)?;
+        let found = lines.iter().find(|line| *line == route);
+        self.holds(format!("{on}: {what}"), found.unwrap_or(&or_none(&lines.join("\n"))), found.is_some())
+    }
+
+    /// No IPv4 route of a table has that destination: an address or network, with `local` or the like before it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Differs`] if one has.
+    pub fn has_no_route_to(&mut self, on: &Netns, what: impl Display, table: &str, destination: &str) -> Result<()> {
+        let lines = route_lines(on, table)?;
+        let to_it = |line: &&String| line.starts_with(&format!("{destination} ")) || line.contains(&format!(" {destination} dev "));
+        let found = lines.iter().find(to_it);
+        self.holds(format!("{on}: {what}"), or_none(&lines.join("\n")), found.is_none())
+    }
+
+    /// A name cannot be looked up: the resolver gives up for now (`EAI_AGAIN`), at once or after having waited.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Differs`] if it can, or fails otherwise.
+    pub fn unresolved(&mut self, from: &Netns, name: &str, at_once: bool) -> Result<()> {
+        let started = Instant::now();
+        let looked_up = look_up(from, name)?;
+        let waited = started.elapsed();
+        let check = format!("{from}: the name {name} is not found {}", if at_once { "at once" } else { "after waiting in vain" });
+        match looked_up {
+            Ok(address) => self.holds(check, address, false),
+            // What gai_strerror(3) says of EAI_AGAIN in glibc and in musl; std does not tell the number.
+            Err(why) => {
+                let again = why.contains("Temporary failure in name resolution") || why.contains("Try again");
+                let when = if at_once { "at once".to_owned() } else { format!("after {:.1} s", waited.as_secs_f64()) };
+                self.holds(check, format!("{why}, {when}"), again && (waited < AT_ONCE) == at_once)
+            }
+        }
+    }
+
+    /// A name is found.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Differs`] if it is not.
+    pub fn resolved(&mut self, from: &Netns, name: &str, expected: &str) -> Result<()> {
+        let check = format!("{from}: the name {name} is found");
+        match look_up(from, name)? {
+            Ok(address) => self.equals(check, address, expected),
+            Err(why) => self.holds(check, why, false),
+        }
+    }
+}
+
+/// What came instead of an answer, in a few words: `ENETUNREACH: Network is unreachable`.
+fn words(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Refused => "ECONNREFUSED: nobody has the port".to_owned(),
+        Outcome::LocalError(_) => without_number(&outcome.to_string()).replace(" on this host", ""),
+        Outcome::Silence { waited } => format!("silence for {} ms", waited.as_millis()),
+        other => other.to_string(),
+    }
+}
+
+/// `Address already in use`, without its `(os error 98)`.
+fn without_number(error: &str) -> &str {
+    error.split(" (os error").next().unwrap_or(error)
+}
+
+/// `getaddrinfo(3)` in a namespace: the first address, or the resolver's words.
+fn look_up(from: &Netns, name: &str) -> Result<Result<String, String>> {
+    let found = from.run(|| (name, 80).to_socket_addrs().map(|mut addresses| addresses.next()))?;
+    Ok(match found {
+        Ok(Some(address)) => Ok(address.ip().to_string()),
+        Ok(None) => Err("no address".to_owned()),
+        Err(e) => Err(e.to_string().rsplit(": ").next().unwrap_or_default().to_owned()),
+    })
+}
+
+/// A link in one line: `lo: <LOOPBACK> noop DOWN`.
+fn brief(link: &snapshot::Link) -> String {
+    let peer = match &link.peer {
+        None => String::new(),
+        Some(snapshot::Peer::Gone) => "@NONE".to_owned(),
+        Some(snapshot::Peer::Here(name)) => format!("@{name}"),
+        Some(snapshot::Peer::Elsewhere(index)) => format!("@if{index}"),
+    };
+    let word = |word: &Option<String>| word.clone().unwrap_or_else(|| "-".to_owned());
+    format!("{}{peer}: <{}> {} {}", link.name, link.flags.join(","), word(&link.qdisc), word(&link.state))
+}
+
+/// The lines of `ip route list table TABLE`.
+fn route_lines(on: &Netns, table: &str) -> Result<Vec<String>> {
+    let routes = on.routes_of(RouteQuery::table(table))?;
+    Ok(routes.to_string().lines().map(|line| line.trim_end().to_owned()).collect())
+}
+
+fn or_none(words: &str) -> String {
+    if words.is_empty() { "none".to_owned() } else { words.to_owned() }
+}
+
+/// A counter of `/proc/net/snmp` or `/proc/net/netstat`, such as `IpInAddrErrors` or `TcpExtListenDrops`.
+///
+/// # Errors
+///
+/// If there is no counter of that name.
+pub fn counter(of: &Netns, name: &str) -> Result<u64> {
+    let tables = of.run(|| ["snmp", "netstat"].map(|table| std::fs::read_to_string(format!("/proc/thread-self/net/{table}"))))?;
+    let tables: Vec<_> = tables.into_iter().flatten().collect();
+    let found = tables.iter().find_map(|table| {
+        let lines: Vec<_> = table.lines().collect();
+        lines.chunks_exact(2).find_map(|pair| {
+            let (group, names) = pair[0].split_once(':')?;
+            let (_, values) = pair[1].split_once(':')?;
+            let mut both = names.split_whitespace().zip(values.split_whitespace());
+            both.find_map(|(counter, value)| (format!("{group}{counter}") == name).then(|| value.parse().ok())?)
+        })
+    });
+    found.ok_or_else(|| Error::World(format!("`{of}` has no counter {name}")))
+}

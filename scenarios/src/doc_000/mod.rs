@@ -1,0 +1,88 @@
+//! Two HTTP servers, a network namespace, and a cable between them.
+//!
+//! Two servers want the same port of one computer. The second one gets a network namespace of its own, `netns_dustin`, and with it a stack
+//! of its own: links, addresses, routes, ports. Then it takes a cable, addresses and a default route until it can be reached again.
+//!
+//! ```text
+//!                                           internet  8.8.8.8
+//!                                              │ 203.0.113.0/24
+//!                                           router    192.168.0.1
+//!                                              │ 192.168.0.0/24
+//!  ┌ host ─────────────────────────────────────┴──────────────────┐
+//!  │                                         eth0 192.168.0.100   │
+//!  │  server1 :8080                                              │
+//!  │                    veth_dustin 10.0.0.10                     │
+//!  │                         │                                    │
+//!  │  ┌ netns_dustin ────────┴─────────────────┐                  │
+//!  │  │             veth_ns_dustin 10.0.0.11   │                  │
+//!  │  │  server2 :8080                        │                  │
+//!  │  └────────────────────────────────────────┘                  │
+//!  └──────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! The host, the router and the internet are machines of the lab. The host's names are looked up by a stub resolver on its own 127.0.0.53,
+//! as on a desktop with systemd-resolved, which asks 8.8.8.8. The home router's translation of addresses is replaced by a route back to
+//! 192.168.0.0/24; to 10.0.0.0/24 there is no way back, as at home.
+#![doc = include_str!("stages.md")]
+
+mod cable;
+mod servers;
+
+use std::net::Ipv4Addr;
+
+use netlab::{Netns, Responder, Route, VethPair};
+
+use crate::error::Result;
+use crate::stage::Document;
+use crate::world::World;
+use crate::{dns, resolver};
+
+/// The tutorial.
+pub const DOCUMENT: Document = Document {
+    id: "000",
+    title: "Two HTTP servers, a namespace and a cable between them",
+    start,
+    parts: &[servers::STAGES, cable::STAGES],
+};
+
+const DUSTIN: &str = "netns_dustin";
+const SERVER_1: &str = "server1";
+const SERVER_2: &str = "server2";
+
+/// What the internet's name server knows.
+const NAMES: &[(&str, Ipv4Addr)] = &[(SITE, Ipv4Addr::new(8, 8, 8, 8))];
+const SITE: &str = "www.example.com";
+const SITE_ADDRESS: &str = "8.8.8.8";
+
+/// A desktop at home: cabled to the router, which is cabled to the internet.
+fn start() -> Result<World> {
+    let mut world = World::new()?;
+    let host = world.host();
+    let router = world.add(Netns::new("router")?);
+    let internet = world.add(Netns::new("internet")?);
+    router.forward_ipv4()?;
+    let lan =
+        VethPair::connect(host.iface("eth0").addr("192.168.0.100/24").gateway("192.168.0.1"), router.iface("lan0").addr("192.168.0.1/24"))?;
+    let wan = VethPair::connect(
+        router.iface("wan0").addr("203.0.113.2/24").gateway("203.0.113.1"),
+        internet.iface("eth0").addr("203.0.113.1/24").addr("8.8.8.8/32"),
+    )?;
+    let way_back = Route::to("192.168.0.0/24").via("203.0.113.2").install(&internet)?;
+    world.keep("the cable from host to router", lan);
+    world.keep("the cable from router to internet", wan);
+    world.keep("the way back to 192.168.0.0/24", way_back);
+    resolver::configure("nameserver 127.0.0.53\n")?;
+    dns::serve(&internet, "8.8.8.8:53", NAMES)?;
+    dns::stub(&host, "127.0.0.53:53", ([8, 8, 8, 8], 53).into())?;
+    Ok(world)
+}
+
+/// Stops a server, as Ctrl-C in its terminal does.
+fn stop(world: &mut World, server: &str) -> Result<()> {
+    Ok(world.take::<Responder>(server)?.close()?)
+}
+
+/// How often a server was asked: the lines of its log.
+fn log_lines(world: &World, server: &str) -> Result<u64> {
+    Ok(world.kept::<Responder>(server)?.hits())
+}

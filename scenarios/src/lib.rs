@@ -1,0 +1,29 @@
+//! Container-networking tutorials as executable assertion suites.
+//!
+//! A tutorial is a [`Document`]; each of its stages is a [`Stage`]: what the text says, what a real kernel does, the state change (as
+//! commands and as netlab fixtures), and checks that hold the claim and its negation against the kernel. A stage's test builds the state of
+//! the stages before it by their changes, shows that the claim does not hold yet, makes its own change and checks the claim. Every stage
+//! runs in a machine of its own, as a test (`cargo test -p scenarios`) and in the tour (`cargo run`).
+//!
+//! | tutorial | |
+//! |---|---|
+//! | [`doc_000`] | two HTTP servers, a network namespace and a cable between them |
+
+mod ask;
+mod dns;
+pub mod doc_000;
+mod error;
+mod play;
+mod registry;
+mod resolver;
+mod stage;
+mod story;
+mod world;
+
+pub use ask::counter;
+pub use error::{Error, Result};
+pub use play::{Outcome, Phase, Played, Way, play, test};
+pub use registry::{DOCUMENTS, Selection, find_stage, markdown, near, select};
+pub use stage::{Cause, Document, Stage, Verdict};
+pub use story::{Check, Role, Story};
+pub use world::World;

@@ -1,0 +1,185 @@
+//! Plays a stage in the machine that the calling code runs in.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::stage::{Cause, Document, Stage, Verdict};
+use crate::story::{Check, Role, Story};
+use crate::world::World;
+
+/// How a stage is played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// As it stands in the text.
+    AsWritten,
+    /// With its cause taken away, so that its checks must fail.
+    WithoutCause,
+}
+
+/// A stage that has been played.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Played {
+    /// Its checks, in order.
+    pub checks: Vec<Check>,
+    /// How it went.
+    pub outcome: Outcome,
+}
+
+/// How a stage went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// Every check held.
+    AsRecorded,
+    /// Something else happened than what is recorded.
+    Differs {
+        /// Where in the stage.
+        during: Phase,
+        /// What happened.
+        why: String,
+    },
+    /// This machine cannot play it.
+    Unsupported(String),
+}
+
+/// A phase of a stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Phase {
+    /// The state of the stages before it is built.
+    Build,
+    /// The state before the change is looked at.
+    Before,
+    /// The change is made.
+    Change,
+    /// The claim is checked.
+    Check,
+    /// The checks are held against what a stage of its verdict has to show.
+    Form,
+}
+
+impl Outcome {
+    /// The words of the JSON output.
+    pub const fn words(&self) -> &'static str {
+        match self {
+            Self::AsRecorded => "as recorded",
+            Self::Differs { .. } => "differs",
+            Self::Unsupported(_) => "unsupported",
+        }
+    }
+}
+
+/// Plays a stage in this machine, whose network is taken to be untouched.
+pub fn play(document: &Document, stage: &Stage, way: Way) -> Played {
+    let mut story = Story::default();
+    let outcome = match run(document, stage, way, &mut story) {
+        Ok(()) => Outcome::AsRecorded,
+        Err((_, e)) if e.is_unsupported() => Outcome::Unsupported(e.to_string()),
+        Err((during, e)) => Outcome::Differs { during, why: e.to_string() },
+    };
+    Played { checks: story.into_checks(), outcome }
+}
+
+/// Plays a stage in this machine, as its test does.
+///
+/// # Errors
+///
+/// What happened instead of what is recorded, after the checks that held.
+pub fn test(id: &str) -> Result<()> {
+    let (document, stage) = crate::find_stage(id).ok_or_else(|| Error::World(format!("there is no stage {id}")))?;
+    let Played { checks, outcome } = play(document, stage, Way::AsWritten);
+    for check in checks {
+        let mark = if check.holds { "ok  " } else { "FAIL" };
+        println!("{mark} {}: {}", check.check, check.seen);
+    }
+    match outcome {
+        Outcome::AsRecorded => Ok(()),
+        Outcome::Differs { why, .. } | Outcome::Unsupported(why) => Err(Error::World(why)),
+    }
+}
+
+type Failed = (Phase, Error);
+
+fn run(document: &Document, stage: &Stage, way: Way, story: &mut Story) -> Result<(), Failed> {
+    let during = |phase| move |e| (phase, e);
+    let mutation = match way {
+        Way::AsWritten => None,
+        Way::WithoutCause => Some(&stage.cause),
+    };
+    let mut world = build(document, stage, mutation).map_err(during(Phase::Build))?;
+    if mutation.is_none() {
+        story.before();
+        (stage.before)(&mut world, story).map_err(during(Phase::Before))?;
+    }
+    if !matches!(mutation, Some(Cause::Own)) {
+        (stage.change)(&mut world).map_err(during(Phase::Change))?;
+    }
+    if let Some(Cause::Lack { supply, .. }) = mutation {
+        supply(&mut world).map_err(during(Phase::Change))?;
+    }
+    story.claim();
+    (stage.check)(&mut world, story).map_err(during(Phase::Check))?;
+    if mutation.is_none() { form(stage, story.checks()).map_err(during(Phase::Form)) } else { Ok(()) }
+}
+
+/// The world after the stages before this one: their changes, not their checks.
+fn build(document: &Document, stage: &Stage, mutation: Option<&Cause>) -> Result<World> {
+    let mut world = (document.start)()?;
+    for earlier in document.stages().take_while(|earlier| earlier.id != stage.id) {
+        if !matches!(mutation, Some(Cause::Change(id)) if *id == earlier.id) {
+            (earlier.change)(&mut world)?;
+        }
+    }
+    Ok(world)
+}
+
+/// A stage that checks nothing, or not what its verdict says, is a mistake in the stage.
+fn form(stage: &Stage, checks: &[Check]) -> Result<()> {
+    let shows = |wanted: fn(&Role) -> bool| checks.iter().any(|check| wanted(&check.role));
+    let missing = if !shows(|role| !role.is_negative()) {
+        "a check of its claim"
+    } else if !shows(Role::is_negative) {
+        "a check that fails where its cause is missing"
+    } else {
+        match stage.verdict {
+            Verdict::Precondition if !shows(|role| matches!(role, Role::With(_))) => "its claim with the precondition",
+            Verdict::Precondition if !shows(|role| matches!(role, Role::Without(_))) => "its claim without the precondition",
+            Verdict::False if !shows(|role| *role == Role::Wrong) => "where the text is wrong",
+            Verdict::Unstated if !shows(|role| *role == Role::Unstated) => "the fact that the text leaves out",
+            _ => return Ok(()),
+        }
+    };
+    Err(Error::World(format!("stage {} ({}) does not show {missing}", stage.id, stage.verdict)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(role: Role) -> Check {
+        Check { role, check: "x".to_owned(), seen: "y".to_owned(), holds: true }
+    }
+
+    #[test]
+    fn a_stage_without_a_check_is_refused() {
+        assert!(form(&Stage::STILL, &[]).unwrap_err().to_string().ends_with("does not show a check of its claim"));
+    }
+
+    #[test]
+    fn a_stage_without_a_negative_check_is_refused() {
+        let e = form(&Stage::STILL, &[check(Role::Claim)]).unwrap_err();
+        assert!(e.to_string().ends_with("a check that fails where its cause is missing"), "{e}");
+        form(&Stage::STILL, &[check(Role::Claim), check(Role::Before)]).unwrap();
+    }
+
+    #[test]
+    fn a_stage_shows_what_its_verdict_says() {
+        let stage = |verdict| Stage { verdict, ..Stage::STILL };
+        let plain = [check(Role::Before), check(Role::Claim)];
+        for verdict in [Verdict::Precondition, Verdict::False, Verdict::Unstated] {
+            form(&stage(verdict), &plain).unwrap_err();
+        }
+        let condition = || "lo UP".to_owned();
+        form(&stage(Verdict::Precondition), &[check(Role::Without(condition())), check(Role::With(condition()))]).unwrap();
+        form(&stage(Verdict::False), &[check(Role::Before), check(Role::Wrong)]).unwrap();
+        form(&stage(Verdict::Unstated), &[check(Role::Before), check(Role::Unstated)]).unwrap();
+    }
+}

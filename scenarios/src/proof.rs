@@ -1,0 +1,91 @@
+//! The proof that a stage's checks can fail: its cause is taken away, and they must notice.
+
+use std::io;
+
+use anstyle::Style;
+use scenarios::{Cause, Outcome, Phase, Selection, Stage, Way};
+use serde::Serialize;
+
+use crate::cli::End;
+use crate::page::Page;
+use crate::palette::{self, paint};
+use crate::{fresh, json};
+
+#[derive(Serialize)]
+struct Line<'a> {
+    id: &'a str,
+    title: &'a str,
+    cause: &'a str,
+    outcome: &'a str,
+    observed: &'a str,
+}
+
+/// What became of a stage without its cause.
+enum Proof {
+    /// Its checks failed, and why.
+    Noticed(String),
+    /// They held nevertheless, or something else failed first.
+    Missed(String),
+    /// This machine cannot play it.
+    Unsupported(String),
+}
+
+impl Proof {
+    fn words(&self) -> (&'static str, &str, End) {
+        match self {
+            Self::Noticed(why) => ("noticed", why, End::AsRecorded),
+            Self::Missed(why) => ("missed", why, End::Differs),
+            Self::Unsupported(why) => ("unsupported", why, End::Unsupported),
+        }
+    }
+}
+
+fn prove(document: &'static scenarios::Document, stage: &'static Stage) -> Proof {
+    match fresh::play(document, stage, Way::WithoutCause).outcome {
+        Outcome::Differs { during: Phase::Check, why } => Proof::Noticed(why),
+        Outcome::Differs { during, why } => Proof::Missed(format!("its checks were not reached ({during:?}): {why}")),
+        Outcome::AsRecorded => Proof::Missed("its checks hold without it".to_owned()),
+        Outcome::Unsupported(why) => Proof::Unsupported(why),
+    }
+}
+
+/// Proves stages and prints a JSON object for each.
+pub(crate) fn json(selection: &Selection) -> io::Result<End> {
+    let mut end = End::AsRecorded;
+    for (document, stage) in selection {
+        let proof = prove(document, stage);
+        let (outcome, observed, this) = proof.words();
+        json::print(&Line { id: stage.id, title: stage.title, cause: &missing(stage), outcome, observed })?;
+        end = end.max(this);
+    }
+    Ok(end)
+}
+
+/// Proves stages and tells what each noticed.
+pub(crate) fn tell(page: &mut Page, selection: &Selection) -> io::Result<End> {
+    let mut end = End::AsRecorded;
+    for (i, (document, stage)) in selection.iter().enumerate() {
+        page.progress(&format!("{:>3} of {}  {}  {}", i + 1, selection.len(), stage.id, stage.title))?;
+        let proof = prove(document, stage);
+        let (word, why, this) = proof.words();
+        let (mark, style) = if this == End::AsRecorded { ("✓", palette::GOOD) } else { ("✗", palette::BAD) };
+        page.line(format!("{}  {}  {}", stage.id, paint(palette::STRONG, stage.title), paint(style, format!("{mark} {word}"))))?;
+        page.paragraph("but", Style::new(), &missing(stage))?;
+        page.paragraph("then", palette::FAINT, why.lines().next().unwrap_or_default())?;
+        page.line("")?;
+        end = end.max(this);
+    }
+    Ok(end)
+}
+
+/// What the proof does to the stage, in words.
+fn missing(stage: &Stage) -> String {
+    match stage.cause {
+        Cause::Own => format!("without its own change: {}", stage.commands.join("; ")),
+        Cause::Change(id) => match scenarios::find_stage(id) {
+            Some((_, cause)) => format!("without the change of {id}: {}", cause.commands.join("; ")),
+            None => format!("without the change of {id}"),
+        },
+        Cause::Lack { of, .. } => format!("after {of}"),
+    }
+}

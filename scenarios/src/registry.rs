@@ -1,0 +1,100 @@
+//! The documents there are, and how they and their stages are found by id.
+
+use crate::stage::{Document, Stage};
+
+/// Every tutorial, in order.
+pub const DOCUMENTS: &[&Document] = &[&crate::doc_000::DOCUMENT];
+
+/// Stages that were asked for, each with its document.
+pub type Selection = Vec<(&'static Document, &'static Stage)>;
+
+impl Document {
+    /// Its stages, in order.
+    pub fn stages(&self) -> impl Iterator<Item = &'static Stage> {
+        self.parts.iter().copied().flatten()
+    }
+}
+
+/// Every stage of every tutorial.
+pub(crate) fn all() -> Selection {
+    DOCUMENTS.iter().flat_map(|document| document.stages().map(move |stage| (*document, stage))).collect()
+}
+
+/// The stage of that id, such as `000.14`.
+pub fn find_stage(id: &str) -> Option<(&'static Document, &'static Stage)> {
+    all().into_iter().find(|(_, stage)| stage.id == id)
+}
+
+/// The stages that an id names: all of a document for `000`, one for `000.14`.
+pub fn select(id: &str) -> Option<Selection> {
+    let selection: Selection = all().into_iter().filter(|(document, stage)| document.id == id || stage.id == id).collect();
+    (!selection.is_empty()).then_some(selection)
+}
+
+/// The ids that are most like an unknown one, best first.
+pub fn near(id: &str) -> Vec<&'static str> {
+    let documents = DOCUMENTS.iter().map(|document| document.id);
+    let mut ids: Vec<_> = documents.chain(all().into_iter().map(|(_, stage)| stage.id)).collect();
+    ids.sort_by_key(|known| (strsim::damerau_levenshtein(id, known), *known));
+    ids.truncate(3);
+    ids
+}
+
+/// A document's stages as the section of its module documentation.
+pub fn markdown(document: &Document) -> String {
+    document.stages().map(section).collect()
+}
+
+fn section(stage: &Stage) -> String {
+    let Stage { id, title, verdict, claim, truth, needs, commands, .. } = stage;
+    let mut section = format!("\n## {id} {title}\n\n{claim}\n");
+    if !commands.is_empty() {
+        section += &format!("\n```text\n{}\n```\n", commands.join("\n"));
+    }
+    section += &format!("\n**{}.** {truth}\n", capitalised(&verdict.to_string()));
+    if !needs.is_empty() {
+        section += &format!("\nNeeds: {}.\n", needs.join("; "));
+    }
+    section
+}
+
+fn capitalised(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_unique_and_in_order_and_of_their_document() {
+        for document in DOCUMENTS {
+            let ids: Vec<_> = document.stages().map(|stage| stage.id).collect();
+            assert!(ids.is_sorted_by(|a, b| a < b), "{ids:?}");
+            assert!(document.stages().all(|stage| stage.document() == document.id), "{ids:?}");
+        }
+    }
+
+    #[test]
+    fn every_stage_says_what_is_claimed_and_what_is_true() {
+        for (_, stage) in all() {
+            assert!(!stage.title.is_empty() && !stage.claim.is_empty() && !stage.truth.is_empty(), "{}", stage.id);
+        }
+    }
+
+    #[test]
+    fn a_cause_names_an_earlier_stage() {
+        for (_, stage) in all() {
+            if let crate::Cause::Change(id) = stage.cause {
+                assert!(find_stage(id).is_some() && id < stage.id, "{} names {id}", stage.id);
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_id_is_near_to_known_ones() {
+        assert!(near("000.71").contains(&"000.17"), "{:?}", near("000.71"));
+        assert_eq!(near("00")[0], "000");
+    }
+}

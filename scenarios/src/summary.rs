@@ -1,0 +1,58 @@
+//! The end of the tour: every stage in one glance.
+
+use std::io;
+use std::time::Duration;
+
+use scenarios::{Outcome, Selection, Verdict};
+
+use crate::page::Page;
+use crate::palette::{self, paint};
+
+/// Tells how the stages that were played went: a cell each, and a line for every verdict.
+pub(crate) fn tell(page: &mut Page, selection: &Selection, outcomes: &[Outcome], took: Duration) -> io::Result<()> {
+    grid(page, selection, outcomes)?;
+    page.line("")?;
+    for verdict in Verdict::ALL {
+        let count = selection.iter().zip(outcomes).filter(|((_, stage), _)| stage.verdict == verdict).count();
+        let (mark, style) = palette::verdict(verdict);
+        page.line(format!("{count:>5}  {} {verdict}", paint(style, mark)))?;
+    }
+    page.line("")?;
+    page.line(format!("  {}", sentence(selection.len(), outcomes, took)))
+}
+
+/// A line of cells for each tutorial: the numbers of its stages in the colour of their verdict.
+fn grid(page: &mut Page, selection: &Selection, outcomes: &[Outcome]) -> io::Result<()> {
+    let cells: Vec<_> = selection.iter().zip(outcomes).collect();
+    for row in cells.chunk_by(|((a, _), _), ((b, _), _)| a.id == b.id) {
+        for (i, part) in row.chunks(20).enumerate() {
+            let name = if i == 0 { row[0].0.0.id } else { "" };
+            let cells: Vec<_> = part.iter().map(|((_, stage), outcome)| cell(stage.id, stage.verdict, outcome)).collect();
+            page.line(format!("{:>5}  {}", name, cells.join(" ")))?;
+        }
+    }
+    Ok(())
+}
+
+fn cell(id: &str, verdict: Verdict, outcome: &Outcome) -> String {
+    let number = id.split('.').nth(1).unwrap_or(id);
+    match outcome {
+        Outcome::AsRecorded => paint(palette::verdict(verdict).1, number),
+        Outcome::Differs { .. } => paint(palette::ALARM, format!("{number}!")),
+        Outcome::Unsupported(_) => paint(palette::FAINT, format!("{number}?")),
+    }
+}
+
+fn sentence(asked: usize, outcomes: &[Outcome], took: Duration) -> String {
+    let differ = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Differs { .. })).count();
+    let recorded = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::AsRecorded)).count();
+    let rest = asked - differ - recorded;
+    let mut words = vec![paint(palette::GOOD, format!("{recorded} of {asked} as recorded"))];
+    if differ > 0 {
+        words.push(paint(palette::BAD, format!("{differ} differ")));
+    }
+    if rest > 0 {
+        words.push(paint(palette::STRONG, format!("{rest} could not be played here")));
+    }
+    format!("{}{}", words.join(", "), paint(palette::FAINT, format!(", in {:.1} s", took.as_secs_f64())))
+}

@@ -1,0 +1,183 @@
+//! What the program prints, and its exit codes.
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// The verdicts of the tutorials' stages, as they were measured.
+const VERDICTS: &[(&str, &str)] = &[
+    ("000.01", "T"),
+    ("000.02", "T"),
+    ("000.03", "T"),
+    ("000.04", "T"),
+    ("000.05", "T"),
+    ("000.06", "T"),
+    ("000.07", "T"),
+    ("000.08", "T"),
+    ("000.09", "T"),
+    ("000.10", "T"),
+    ("000.11", "T"),
+    ("000.12", "T"),
+    ("000.13", "T"),
+    ("000.14", "P"),
+    ("000.15", "T"),
+    ("000.16", "T"),
+    ("000.17", "T"),
+    ("000.18", "T"),
+    ("000.19", "T"),
+];
+
+fn scenarios(arguments: &[&str]) -> Output {
+    command(arguments).output().unwrap()
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_scenarios"));
+    command.args(arguments).env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE").env("COLUMNS", "80");
+    command
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn objects(output: &Output) -> Vec<Value> {
+    stdout(output).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn text<'a>(object: &'a Value, key: &str) -> &'a str {
+    object[key].as_str().unwrap()
+}
+
+#[test]
+fn json_has_a_line_for_each_stage_with_the_verdict_that_was_measured() {
+    let output = scenarios(&["run", "--all", "--json"]);
+    let objects = objects(&output);
+    let verdicts: Vec<_> = objects.iter().map(|object| (text(object, "id"), text(object, "verdict"))).collect();
+    assert_eq!(verdicts, VERDICTS);
+    for object in &objects {
+        assert_eq!(object["outcome"], "as recorded", "{object:#}");
+        assert!(!text(object, "title").is_empty());
+        let observed = object["observed"].as_array().unwrap();
+        assert!(!observed.is_empty() && observed.iter().all(|check| check["holds"] == true), "{object:#}");
+    }
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+}
+
+#[test]
+fn without_arguments_it_lists_what_there_is_and_plays_all_of_it() {
+    let output = scenarios(&[]);
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}\n{}", stderr(&output));
+    assert!(text.starts_with("000  Two HTTP servers"), "{text}");
+    assert!(text.contains("  000.14  ◐ four pings\n"), "{text}");
+    assert!(text.contains("   18  ✓ true\n    1  ◐ true with a precondition\n    0  ✗ false as written\n"), "{text}");
+    assert!(text.contains("19 of 19 as recorded"), "{text}");
+}
+
+#[test]
+fn a_stage_is_told_with_text_commands_and_what_was_seen() {
+    let output = scenarios(&["run", "000.17"]);
+    let text = stdout(&output);
+    for line in [
+        "000.17  the host's other address fails",
+        "claim    From the namespace, `curl 192.168.0.100:8080`",
+        "do       $ ip netns exec netns_dustin curl 192.168.0.100:8080",
+        "✓ netns_dustin: `curl 192.168.0.100:8080` fails at once",
+        "ENETUNREACH",
+        "1 of 1 as recorded",
+    ] {
+        assert!(text.contains(line), "{line:?} is missing in\n{text}");
+    }
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    assert!(!text.contains('\x1b'), "{text:?}");
+    assert_eq!(stderr(&output), "");
+}
+
+#[test]
+fn on_a_wide_page_what_was_seen_stands_beside_the_sentence() {
+    let output = command(&["run", "000.17"]).env("COLUMNS", "160").output().unwrap();
+    let text = stdout(&output);
+    let beside = "✓ netns_dustin: `curl 192.168.0.100:8080` fails at once  ENETUNREACH: Network is unreachable";
+    assert!(text.contains(beside), "{text}");
+    let widest = text.lines().map(|line| line.chars().count()).max();
+    assert_eq!(widest, Some(120), "{text}");
+}
+
+#[test]
+fn a_machine_that_refuses_namespaces_is_told_with_its_cure() {
+    for (json, started) in [(false, "000  Two HTTP servers"), (true, "{\"id\":\"000.01\"")] {
+        let program = env!("CARGO_BIN_EXE_scenarios");
+        let json = if json { "--json" } else { "" };
+        let script = format!("echo 0 > /proc/sys/user/max_user_namespaces && exec {program} run 000.01 {json}");
+        let output = Command::new("unshare").args(["-Ur", "sh", "-c", &script]).output().unwrap();
+        let text = stdout(&output);
+        assert_eq!(output.status.code(), Some(3), "{text}\n{}", stderr(&output));
+        assert!(text.starts_with(started) && text.contains("max_user_namespaces"), "{text}");
+    }
+}
+
+#[test]
+fn colours_can_be_had_in_a_file_and_nowhere_if_unwanted() {
+    assert!(stdout(&scenarios(&["list", "--color", "always"])).contains("\x1b["));
+    assert!(!stdout(&scenarios(&["list", "--color", "never"])).contains('\x1b'));
+    assert!(!stdout(&scenarios(&["list"])).contains('\x1b'));
+    let unwanted = command(&["list"]).env("NO_COLOR", "1").output().unwrap();
+    assert!(!stdout(&unwanted).contains('\x1b'));
+}
+
+#[test]
+fn showing_a_stage_explains_it_without_playing_it() {
+    let output = scenarios(&["show", "000.14"]);
+    let text = stdout(&output);
+    assert!(text.contains("◐ true with a precondition") && text.contains("lo UP, for a machine to ping its own address"), "{text}");
+    assert!(!text.contains("gets a reply"), "{text}");
+    let object = &objects(&scenarios(&["show", "000.14", "--json"]))[0];
+    assert_eq!((text_of(object, "verdict"), object["outcome"].is_null()), ("P".to_owned(), true));
+}
+
+fn text_of(object: &Value, key: &str) -> String {
+    text(object, key).to_owned()
+}
+
+#[test]
+fn the_list_in_json_has_ids_titles_and_verdicts() {
+    let objects = objects(&scenarios(&["list", "--json"]));
+    let verdicts: Vec<_> = objects.iter().map(|object| (text(object, "id"), text(object, "verdict"))).collect();
+    assert_eq!(verdicts, VERDICTS);
+}
+
+#[test]
+fn an_unknown_id_is_wrong_usage_and_names_those_near_to_it() {
+    let output = scenarios(&["run", "000.41"]);
+    assert_eq!(output.status.code(), Some(2));
+    let text = stderr(&output);
+    assert!(text.starts_with("error: there is no tutorial or stage `000.41`\n  near to it: 000.01, 000.11, 000.14\n"), "{text}");
+    assert_eq!(stdout(&output), "");
+}
+
+#[test]
+fn nonsense_is_wrong_usage() {
+    for arguments in [&["walk"][..], &["run"], &["show"], &["run", "--all", "000"], &["--color", "pink"]] {
+        let output = scenarios(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(stderr(&output).starts_with("error: "), "{arguments:?}: {}", stderr(&output));
+    }
+    assert_eq!(scenarios(&["--help"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_proof_says_what_was_taken_away_and_what_the_checks_noticed() {
+    let output = scenarios(&["prove", "000.07", "000.19"]);
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(
+        text.contains("000.07  lo up  ✓ noticed\nbut      without its own change: ip netns exec netns_dustin ip link set lo up\n"),
+        "{text}"
+    );
+    assert!(text.contains("but      after sysctl -w net.ipv4.ip_forward=1\n"), "{text}");
+}

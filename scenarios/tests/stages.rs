@@ -1,0 +1,51 @@
+//! Every stage of every tutorial, each in a machine of its own.
+
+/// A test for each stage: `name = "id",`.
+macro_rules! stages {
+    ($document:literal: $($name:ident = $id:literal,)*) => {
+        $(
+            #[netlab::test]
+            fn $name() -> scenarios::Result<()> {
+                scenarios::test($id)
+            }
+        )*
+
+        #[test]
+        fn every_stage_has_its_test() {
+            let tests = [$((stringify!($name).to_owned(), $id)),*];
+            let (document, _) = scenarios::select($document).unwrap()[0];
+            let stages: Vec<_> = document.stages().map(|stage| (stage.test_name(), stage.id)).collect();
+            assert_eq!(tests.as_slice(), stages);
+        }
+    };
+}
+
+mod doc_000 {
+    stages! { "000":
+        stage_01_one_server = "000.01",
+        stage_02_port_clash = "000.02",
+        stage_03_new_netns = "000.03",
+        stage_04_host_s_localhost = "000.04",
+        stage_05_localhost_inside_fails = "000.05",
+        stage_06_lo_is_down = "000.06",
+        stage_07_lo_up = "000.07",
+        stage_08_own_localhost = "000.08",
+        stage_09_veth_pair = "000.09",
+        stage_10_one_end_up = "000.10",
+        stage_11_move_the_peer = "000.11",
+        stage_12_peer_up = "000.12",
+        stage_13_addresses = "000.13",
+        stage_14_four_pings = "000.14",
+        stage_15_curl_from_the_host = "000.15",
+        stage_16_curl_from_the_namespace = "000.16",
+        stage_17_the_host_s_other_address_fails = "000.17",
+        stage_18_default_route = "000.18",
+        stage_19_no_internet = "000.19",
+    }
+}
+
+#[test]
+fn a_stage_that_is_not_there_is_an_error() {
+    let e = scenarios::test("000.99").unwrap_err();
+    assert_eq!(e.to_string(), "there is no stage 000.99");
+}
