@@ -7,6 +7,7 @@ mod cidr;
 mod endpoint;
 mod entry;
 mod error;
+mod files;
 mod iface;
 mod isolate;
 mod link;
@@ -22,6 +23,8 @@ mod serve;
 pub mod snapshot;
 mod sys;
 mod sysctl;
+#[cfg(feature = "tokio")]
+mod task;
 mod teardown;
 mod veth;
 
@@ -29,6 +32,7 @@ pub use addr::AddressBuilder;
 pub use address::Address;
 pub use bridge::Bridge;
 pub use error::{Error, Result};
+pub use files::PrivateFile;
 pub use iface::Iface;
 pub use isolate::Machine;
 pub use link::Link;
@@ -40,6 +44,8 @@ pub use route::{Route, RouteBuilder};
 pub use rule::{Rule, RuleBuilder};
 pub use serve::{Bound, Responder, Serve, Speaks};
 pub use sysctl::{RpFilter, Sysctl};
+#[cfg(feature = "tokio")]
+pub use task::Task;
 pub use veth::VethPair;
 
 pub use netlab_macros::test;

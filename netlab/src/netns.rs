@@ -15,6 +15,7 @@ use netlink_packet_route::link::LinkMessage;
 use once_cell::sync::OnceCell;
 
 use crate::error::{At, Doing, Error, Result};
+use crate::sys::mounts::Mounts;
 use crate::sys::netlink::{Request, Socket};
 use crate::sys::{Refusal, namespace};
 use crate::teardown;
@@ -46,7 +47,7 @@ struct Inner {
     ours: bool,
     next_index: AtomicU32,
     graveyard: Mutex<Vec<u32>>,
-    mounts: OnceCell<OwnedFd>,
+    mounts: OnceCell<Mounts>,
 }
 
 thread_local! {
@@ -184,11 +185,7 @@ impl Netns {
         let here = Location::caller();
         self.bury();
         let mut command = Command::new(program);
-        let hold = |fd: BorrowedFd<'_>| fd.try_clone_to_owned();
-        let (network, mounts) = hold(self.0.namespace.as_fd())
-            .and_then(|network| Ok((network, self.0.mounts.get().map(|fd| hold(fd.as_fd())).transpose()?)))
-            .doing(|| format!("prepare a command in namespace `{}`", self.name()))
-            .at(here)?;
+        let (network, mounts) = self.hold().doing(|| format!("prepare a command in namespace `{}`", self.name())).at(here)?;
         namespace::start_in(&mut command, network, mounts);
         Ok(command)
     }
@@ -215,6 +212,23 @@ impl Netns {
         namespace::identity(self.0.namespace.as_fd())
     }
 
+    /// Descriptors of what a thread or process in this namespace enters, for one that outlives the call.
+    fn hold(&self) -> io::Result<(OwnedFd, Option<OwnedFd>)> {
+        let mounts = self.0.mounts.get().map(|mounts| mounts.as_fd().try_clone_to_owned()).transpose()?;
+        Ok((self.0.namespace.try_clone()?, mounts))
+    }
+
+    /// Runs `f` in the namespace, on a thread of its own beside the caller.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn thread(&self, f: impl FnOnce() + Send + 'static) -> io::Result<std::thread::JoinHandle<()>> {
+        let (network, mounts) = self.hold()?;
+        let entered = self.clone();
+        namespace::spawn(self.name(), network, mounts, move || {
+            ENTERED.set(Some(entered));
+            f();
+        })
+    }
+
     /// Runs `f` in the namespace; the inner error is its panic.
     pub(crate) fn enter<T: Send>(&self, f: impl FnOnce() -> T + Send) -> io::Result<std::thread::Result<T>> {
         self.bury();
@@ -227,7 +241,7 @@ impl Netns {
     }
 
     /// The cell that holds the namespace's own mount namespace once something (a private file) needs one.
-    pub(crate) fn mounts(&self) -> &OnceCell<OwnedFd> {
+    pub(crate) fn mounts(&self) -> &OnceCell<Mounts> {
         &self.0.mounts
     }
 

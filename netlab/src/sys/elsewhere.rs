@@ -34,6 +34,16 @@ pub(crate) mod namespace {
         refuse()
     }
 
+    #[cfg(feature = "tokio")]
+    pub(crate) fn spawn(
+        _thread_name: &str,
+        _network: OwnedFd,
+        _mounts: Option<OwnedFd>,
+        _f: impl FnOnce() + Send + 'static,
+    ) -> io::Result<thread::JoinHandle<()>> {
+        refuse()
+    }
+
     pub(crate) fn start_in(_command: &mut Command, _network: OwnedFd, _mounts: Option<OwnedFd>) {}
 
     pub(crate) fn set_lab_defaults() {}
@@ -286,5 +296,31 @@ pub(crate) mod child {
 
     pub(crate) fn set_nonblocking(_fd: impl AsFd) -> io::Result<()> {
         refuse()
+    }
+}
+
+pub(crate) mod mounts {
+    use super::refuse;
+    use std::io;
+    use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+    use std::path::Path;
+
+    #[derive(Debug)]
+    pub(crate) struct Mounts(OwnedFd);
+
+    impl Mounts {
+        pub(crate) fn create(_network: BorrowedFd<'_>) -> io::Result<Self> {
+            refuse()
+        }
+
+        pub(crate) fn write(&self, _path: &Path, _content: &[u8]) -> io::Result<()> {
+            refuse()
+        }
+    }
+
+    impl AsFd for Mounts {
+        fn as_fd(&self) -> BorrowedFd<'_> {
+            self.0.as_fd()
+        }
     }
 }

@@ -18,6 +18,8 @@ pub(crate) mod child;
 #[cfg(target_os = "linux")]
 pub(crate) mod machine;
 #[cfg(target_os = "linux")]
+pub(crate) mod mounts;
+#[cfg(target_os = "linux")]
 pub(crate) mod namespace;
 #[cfg(target_os = "linux")]
 pub(crate) mod netlink;
@@ -33,7 +35,7 @@ pub(crate) mod sysctl;
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
 #[cfg(not(target_os = "linux"))]
-pub(crate) use elsewhere::{child, namespace, netlink, poll, socket, sysctl};
+pub(crate) use elsewhere::{child, mounts, namespace, netlink, poll, socket, sysctl};
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -49,6 +49,26 @@ pub(crate) fn enter<T: Send>(
     entered.unwrap_or_else(|panic| Ok(Err(panic)))
 }
 
+/// Runs `f` on a thread of its own in the namespace, beside the caller.
+#[cfg(feature = "tokio")]
+pub(crate) fn spawn(
+    thread_name: &str,
+    network: OwnedFd,
+    mounts: Option<OwnedFd>,
+    f: impl FnOnce() + Send + 'static,
+) -> io::Result<thread::JoinHandle<()>> {
+    let (tell, entered) = std::sync::mpsc::sync_channel(1);
+    let thread = named(thread_name).spawn(move || {
+        let switched = switch(network.as_fd(), mounts.as_ref().map(AsFd::as_fd));
+        let ok = switched.is_ok();
+        if tell.send(switched).is_ok() && ok {
+            f();
+        }
+    })?;
+    entered.recv().map_err(io::Error::other)??;
+    Ok(thread)
+}
+
 /// Makes a command start in the namespaces.
 ///
 /// The descriptors live as long as the command does.
@@ -71,14 +91,15 @@ fn switch(network: BorrowedFd<'_>, mounts: Option<BorrowedFd<'_>>) -> io::Result
 }
 
 /// The outer error is the panic of `f`.
-fn on_thread<T: Send>(name: &str, f: impl FnOnce() -> io::Result<T> + Send) -> thread::Result<io::Result<T>> {
-    thread::scope(|scope| {
-        let name: String = name.chars().filter(|c| *c != '\0').collect();
-        match thread::Builder::new().name(name).spawn_scoped(scope, f) {
-            Ok(handle) => handle.join(),
-            Err(e) => Ok(Err(e)),
-        }
+pub(super) fn on_thread<T: Send>(name: &str, f: impl FnOnce() -> io::Result<T> + Send) -> thread::Result<io::Result<T>> {
+    thread::scope(|scope| match named(name).spawn_scoped(scope, f) {
+        Ok(handle) => handle.join(),
+        Err(e) => Ok(Err(e)),
     })
+}
+
+fn named(name: &str) -> thread::Builder {
+    thread::Builder::new().name(name.chars().filter(|c| *c != '\0').collect())
 }
 
 /// What a lab depends on; the kernel takes the IPv4 values from the initial namespace's present ones, or from its own defaults.
