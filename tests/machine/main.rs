@@ -67,5 +67,5 @@ fn a_host_that_forbids_user_namespaces_is_told_with_its_cure() {
     let output = Command::new("unshare").args(["-Ur", "sh", "-c", &script]).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.starts_with("timeout=false unexpected=false errno=Some(28)\n"), "{text}");
-    assert!(text.contains("user.max_user_namespaces=0\n  help: this host forbids user namespaces: `sudo sysctl -w"), "{text}");
+    assert!(text.contains("cause: /proc/sys/user/max_user_namespaces is 0\n  help: sudo sysctl -w"), "{text}");
 }

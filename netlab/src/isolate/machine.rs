@@ -79,6 +79,7 @@ mod linux {
 
     use super::Machine;
     use crate::error::{Error, Result};
+    use crate::isolate::refusal;
     use crate::isolate::supervise::{self, Reach};
     use crate::isolate::wire::{Ended, human};
     use crate::sys::channel::anonymous_file;
@@ -114,8 +115,8 @@ mod linux {
             while !matches!(process::reap(true)?, Some((pid, _)) if pid == first) {}
         }
         let ended = match (made, supervised) {
-            (Err(e), _) => return Ok(Err(refusal(machine, Step::Namespaces.denied(&e)))),
-            (Ok(_), Some(Err(denied))) => return Ok(Err(refusal(machine, denied))),
+            (Err(e), _) => return Ok(Err(refusal::error(&machine.what(), Step::Namespaces.denied(&e)))),
+            (Ok(_), Some(Err(denied))) => return Ok(Err(refusal::error(&machine.what(), denied))),
             (Ok(_), Some(Ok(ended))) => ended?,
             (Ok(_), None) => return Err(io::Error::other("the machine's first process was killed")),
         };
@@ -152,30 +153,4 @@ mod linux {
             (Status::Killed(signal), _) => unexpected(format!("its process was killed by {}", signal_name(signal))),
         }
     }
-
-    fn refusal(machine: &Machine, denied: Denied) -> Error {
-        let step = match denied.step {
-            Step::Namespaces => "make its namespaces",
-            Step::Identity => "become root in its user namespace",
-            Step::Mounts => "mount its /proc, /sys and /run",
-            Step::Loopback => "set its lo up",
-            Step::Process => "start its first process",
-        };
-        let error = Error::new(format!("{}, which would have to {step}", machine.what()), io::Error::from_raw_os_error(denied.errno));
-        let Some((sysctl, value, cure)) = CAUSES.iter().find(|(sysctl, value, _)| sys::sysctl::read(sysctl).is_ok_and(|now| now == *value))
-        else {
-            return error.help(
-                "a container needs to be privileged for it (`docker run --privileged`), or its seccomp profile to let unshare(2) pass",
-            );
-        };
-        let sysctl = sysctl.replace('/', ".");
-        error.fact(format!("{sysctl}={value}")).help(format!("this host forbids user namespaces: `sudo sysctl -w {sysctl}={cure}`"))
-    }
-
-    /// Sysctls that forbid it, the value that does, and one that does not.
-    const CAUSES: &[(&str, &str, &str)] = &[
-        ("user/max_user_namespaces", "0", "15000"),
-        ("kernel/unprivileged_userns_clone", "0", "1"),
-        ("kernel/apparmor_restrict_unprivileged_userns", "1", "0"),
-    ];
 }

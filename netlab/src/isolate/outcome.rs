@@ -1,11 +1,13 @@
 //! From the end of a test's process to what libtest makes of it.
 
+use std::io::Write;
 use std::panic::resume_unwind;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use super::Case;
 use super::harness::Trouble;
+use super::refusal;
 use super::wire::{Ended, Report, human};
 use crate::sys::process::{Status, signal_name};
 
@@ -50,9 +52,32 @@ pub(super) fn settle(case: &Case, came: Result<Verdict, Trouble>) -> ExitCode {
         Ok(Verdict::Panicked(Some(message))) => resume_unwind(Box::new(message)),
         Ok(Verdict::Panicked(None)) => resume_unwind(Box::new(())),
         Ok(Verdict::Failed(why)) => fail(case, &why),
-        Ok(Verdict::Unsupported(why)) => fail(case, &why),
+        Ok(Verdict::Unsupported(why)) => unsupported(case, &why),
         Err(Trouble::Broken(why)) => fail(case, &why),
-        Err(Trouble::Denied(denied)) => fail(case, &format!("{denied:?}")),
+        Err(Trouble::Denied(denied)) => unsupported(case, &refusal::explain(denied)),
+    }
+}
+
+/// What a host cannot do fails the test, unless somebody at a laptop asked for a pass; in CI nobody can.
+fn unsupported(case: &Case, why: &str) -> ExitCode {
+    let asked = std::env::var("NETLAB_ON_UNSUPPORTED").unwrap_or_default();
+    let in_ci = std::env::var_os("CI").is_some_and(|ci| !ci.is_empty());
+    match asked.as_str() {
+        "skip" if !in_ci => skip(case, why),
+        "skip" => fail(case, &format!("{why}\n  NETLAB_ON_UNSUPPORTED=skip has no effect where CI is set")),
+        "" | "fail" if in_ci => fail(case, why),
+        "" | "fail" => fail(case, &format!("{why}\n  or: NETLAB_ON_UNSUPPORTED=skip lets such tests pass on this host")),
+        other => fail(case, &format!("{why}\n  NETLAB_ON_UNSUPPORTED is `{other}`; it takes `skip` and `fail`")),
+    }
+}
+
+fn skip(case: &Case, why: &str) -> ExitCode {
+    // Not by eprintln!, which libtest captures: a test that did not run is not passed over in silence.
+    let loud = format!("netlab: SKIPPED {}: {why}\n", case.name());
+    std::io::stderr().write_all(loud.as_bytes()).unwrap_or_default();
+    match case.should_panic {
+        Some(expected) => resume_unwind(Box::new(expected.to_owned())),
+        None => ExitCode::SUCCESS,
     }
 }
 
