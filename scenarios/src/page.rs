@@ -89,14 +89,14 @@ impl Page {
     pub(crate) fn rows(&mut self, label: &str, rows: &[Row]) -> io::Result<()> {
         let room = self.width - LABELS - MARK;
         let fits = |row: &&Row| !row.seen.contains('\n') && display_width(&row.text) + GAP + display_width(&row.seen) <= room;
-        let mut column = rows.iter().filter(fits).map(|row| display_width(&row.text)).max().unwrap_or(0) + GAP;
+        let widest = rows.iter().filter(fits).map(|row| display_width(&row.text)).max().unwrap_or(0);
         // A long sentence must not push away what was seen by the others.
         let seen = rows.iter().filter(fits).map(|row| display_width(&row.seen)).max().unwrap_or(0);
-        column = column.min(room.saturating_sub(seen)).max(GAP);
+        let column = (widest + GAP).min(room.saturating_sub(seen));
         for (i, row) in rows.iter().enumerate() {
             let label = paint(palette::FAINT, format!("{:LABELS$}", if i == 0 { label } else { "" }));
-            if fits(&row) {
-                let pad = " ".repeat(column.saturating_sub(display_width(&row.text)).max(GAP));
+            if fits(&row) && display_width(&row.text) + GAP <= column {
+                let pad = " ".repeat(column - display_width(&row.text));
                 self.line(format!("{label}{} {}{pad}{}", row.mark, row.text, paint(palette::FAINT, &row.seen)))?;
             } else {
                 self.row_over_lines(&label, row)?;
