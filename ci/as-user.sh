@@ -22,7 +22,6 @@ mkdir -p "$public/rustup" "$public/bin"
 exec unshare --mount --propagation private bash -euo pipefail -c '
   mount --bind "$1" "$3/rustup"
   mount --bind "$2" "$3/bin"
-  # sudo drops privileges for good and gives the user a clean environment.
-  exec sudo --non-interactive --set-home --user "$4" env CI="${CI:-}" RUSTUP_HOME="$3/rustup" \
+  exec setpriv --reuid "$4" --regid "$4" --init-groups --reset-env env CI="${CI:-}" RUSTUP_HOME="$3/rustup" \
     PATH="$3/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin" bash -c "cd \"$5/netlab\" && exec ci/test.sh"
 ' as-user "$rustup" "$bin" "$public" "$user" "$home" </dev/null

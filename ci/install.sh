@@ -10,10 +10,9 @@ packages=(
   iputils-ping    # oracle
   nftables        # oracle
   procps          # ps in the census
-  sudo            # the ordinary user's shell
   tcpdump         # oracle
   uidmap          # newuidmap, for full id maps
-  util-linux      # unshare, nsenter
+  util-linux      # unshare, nsenter, setpriv
 )
 missing=()
 for package in "${packages[@]}"; do
