@@ -87,15 +87,10 @@ impl Page {
 
     /// Sentences with what was seen: beside them, in one column, where there is room; else under them.
     pub(crate) fn rows(&mut self, label: &str, rows: &[Row]) -> io::Result<()> {
-        let room = self.width - LABELS - MARK;
-        let fits = |row: &&Row| !row.seen.contains('\n') && display_width(&row.text) + GAP + display_width(&row.seen) <= room;
-        let widest = rows.iter().filter(fits).map(|row| display_width(&row.text)).max().unwrap_or(0);
-        // A long sentence must not push away what was seen by the others.
-        let seen = rows.iter().filter(fits).map(|row| display_width(&row.seen)).max().unwrap_or(0);
-        let column = (widest + GAP).min(room.saturating_sub(seen));
+        let column = column(rows, self.width - LABELS - MARK);
         for (i, row) in rows.iter().enumerate() {
             let label = paint(palette::FAINT, format!("{:LABELS$}", if i == 0 { label } else { "" }));
-            if fits(&row) && display_width(&row.text) + GAP <= column {
+            if row.fits(column, self.width - LABELS - MARK) {
                 let pad = " ".repeat(column - display_width(&row.text));
                 self.line(format!("{label}{} {}{pad}{}", row.mark, row.text, paint(palette::FAINT, &row.seen)))?;
             } else {
@@ -137,6 +132,20 @@ impl Page {
         }
         Ok(())
     }
+}
+
+impl Row {
+    /// Whether it fits on one line of that measure, with what was seen from `column` on.
+    fn fits(&self, column: usize, measure: usize) -> bool {
+        display_width(&self.text) + GAP <= column && column + display_width(&self.seen) <= measure && !self.seen.contains('\n')
+    }
+}
+
+/// The column of what was seen that suits the most rows; of several such columns, that of the first row.
+fn column(rows: &[Row], measure: usize) -> usize {
+    let fitting = |column| rows.iter().filter(|row| row.fits(column, measure)).count();
+    let candidates = rows.iter().map(|row| display_width(&row.text) + GAP);
+    candidates.rev().max_by_key(|column| fitting(*column)).unwrap_or(0)
 }
 
 /// Breaks at spaces only: a flag, an address or a path stays whole.
