@@ -145,7 +145,7 @@ impl Bridge {
     }
 
     fn remove(&self) -> Result<(), Refusal> {
-        if self.link.netns().ours() { self.link.retire() } else { self.link.delete() }
+        if self.link.netns().ours() { self.link.retire().map(drop) } else { self.link.delete() }
     }
 }
 

@@ -355,8 +355,8 @@ impl Link {
         Ok(())
     }
 
-    /// Makes the link ineffective and frees its name, without waiting for the kernel to delete it.
-    pub(crate) fn retire(&self) -> Result<(), Refusal> {
+    /// Makes the link ineffective and frees its name, without waiting for the kernel to delete it; tells whether it was there.
+    pub(crate) fn retire(&self) -> Result<bool, Refusal> {
         self.netns().retire(self.flags_message(LinkFlags::empty(), LinkFlags::Up))
     }
 

@@ -270,14 +270,16 @@ impl Netns {
 
     /// Makes a link ineffective at once and leaves its deletion, which takes the kernel 20 ms and more, to whoever next looks at or changes
     /// this namespace; or to the end of the namespace, which costs nobody anything.
-    pub(crate) fn retire(&self, down: LinkMessage) -> Result<(), Refusal> {
+    ///
+    /// Tells whether the link was there.
+    pub(crate) fn retire(&self, down: LinkMessage) -> Result<bool, Refusal> {
         let index = down.header.index;
         match lock(&self.0.route).request(RouteNetlinkMessage::SetLink(down), 0) {
-            Err(refusal) if refusal.is(libc::ENODEV) => Ok(()),
+            Err(refusal) if refusal.is(libc::ENODEV) => Ok(false),
             Err(refusal) => Err(refusal),
             Ok(_) => {
                 lock(&self.0.graveyard).push(index);
-                Ok(())
+                Ok(true)
             }
         }
     }

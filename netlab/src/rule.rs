@@ -198,6 +198,7 @@ impl RuleBuilder {
     }
 
     /// Turns the match around: the rule is for all other packets. Equals `ip rule add not …`.
+    #[expect(clippy::should_implement_trait, reason = "the word of ip-rule(8)")]
     pub fn not(mut self) -> Self {
         self.invert = true;
         self

@@ -99,13 +99,13 @@ impl VethPair {
     }
 
     fn remove(&self) -> Result<(), Refusal> {
-        if self.left.netns().ours() && self.right.netns().ours() {
-            self.left.retire()?;
-            self.right.retire()
-        } else {
-            self.left.delete()?;
-            self.right.delete()
+        let ours = self.left.netns().ours() && self.right.netns().ours();
+        if ours && self.left.retire()? & self.right.retire()? {
+            return Ok(());
         }
+        // Somebody may have moved an end to where it would be seen still.
+        self.left.delete()?;
+        self.right.delete()
     }
 }
 
