@@ -13,7 +13,6 @@ const FEATURES: &[&str] = &[
     "bond",
     "bridge",
     "dummy",
-    "fou",
     "geneve",
     "gre",
     "ifb",

@@ -8,8 +8,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::thread;
 
-use super::Case;
 use super::wire::Report;
+use super::{Case, needs};
 use crate::sys::process::{self, Lone};
 use crate::{sys, teardown};
 
@@ -52,7 +52,7 @@ pub(super) fn run(lone: &Lone, case: &'static Case, legacy: Legacy) -> i32 {
     if !case.host {
         sys::declare_machine_ours();
     }
-    let report = on_thread(case);
+    let report = needs::missing(case.needs).map_or_else(|| on_thread(case), Report::Unsupported);
     let written = report.write(&report_file);
     i32::from(written.is_err() || report != Report::Returned(0))
 }

@@ -27,6 +27,9 @@ const END_GRACE: Duration = Duration::from_secs(30);
 /// Machines that stand by beside those in use: made while a test runs, they save the next one the wait.
 const AHEAD: usize = 1;
 
+const UNPRIVILEGED: &str = "a test with `host` changes the network of its caller, and this process may not: it lacks CAP_NET_ADMIN\n  \
+    help: run it as root (`sudo -E cargo test`), or without `host` in a machine of its own";
+
 /// Why a test got no outcome.
 #[derive(Debug)]
 pub(super) enum Trouble {
@@ -45,8 +48,12 @@ impl From<io::Error> for Trouble {
 pub(super) fn run(case: &'static Case) -> ExitCode {
     static ROLE: OnceLock<()> = OnceLock::new();
     ROLE.get_or_init(|| zygote::serve_if_asked(case));
-    let reach = if case.host { Reach::Host } else { Reach::Machine };
-    outcome::settle(case, test(case, reach))
+    let came = match case.host {
+        true if !process::is_network_admin() => Ok(Verdict::Unsupported(UNPRIVILEGED.to_owned())),
+        true => test(case, Reach::Host),
+        false => test(case, Reach::Machine),
+    };
+    outcome::settle(case, came)
 }
 
 fn test(case: &'static Case, reach: Reach) -> Result<Verdict, Trouble> {

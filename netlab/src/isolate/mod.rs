@@ -20,6 +20,8 @@ mod body;
 mod harness;
 mod machine;
 #[cfg(target_os = "linux")]
+mod needs;
+#[cfg(target_os = "linux")]
 mod outcome;
 #[cfg(target_os = "linux")]
 mod refusal;

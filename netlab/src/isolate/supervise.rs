@@ -4,7 +4,11 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::wire::Ended;
+use crate::sys::hang::Answers;
 use crate::sys::process::{self, Lone, Pid, Status};
+
+/// What a body whose time is up may take to say where it is: to read the debug information of a large binary takes a while.
+const ANSWER_GRACE: Duration = Duration::from_secs(10);
 
 /// How far a test reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,19 +37,23 @@ impl Reach {
 /// The kernel hands every orphan to the caller, as it is the first process of a PID namespace or has asked for it.
 pub(super) fn run(lone: &Lone, reach: Reach, timeout: Duration, body: impl FnOnce() -> i32) -> io::Result<Ended> {
     process::hold_child_signals()?;
-    let started = Instant::now();
+    let deadline = Instant::now() + timeout;
+    let mut answers = Some(Answers::new()?); // the child takes its own copy of it
     let body = process::spawn(lone, || {
         if reach == Reach::Host {
             process::leave_session();
         }
-        match process::release_signals() {
+        match process::release_signals().and_then(|()| answers.take().map_or(Ok(()), Answers::install)) {
             Ok(()) => body(),
             Err(_) => 101,
         }
     })?;
-    let (status, hung) = match wait(body, started + timeout) {
-        Some(status) => (status, None),
-        None => (Status::Killed(libc::SIGKILL), Some(String::new())),
+    let (status, hung) = match (wait(body, deadline), answers) {
+        (Some(status), _) => (status, None),
+        (None, answers) => {
+            let hung = answers.map(|answers| answers.collect(body, Instant::now() + ANSWER_GRACE));
+            (Status::Killed(libc::SIGKILL), Some(hung.unwrap_or_default()))
+        }
     };
     match reach {
         Reach::Machine => end(process::kill_everybody_else),

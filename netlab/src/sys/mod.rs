@@ -16,6 +16,10 @@ pub(crate) mod channel;
 #[cfg(target_os = "linux")]
 pub(crate) mod child;
 #[cfg(target_os = "linux")]
+pub(crate) mod feature;
+#[cfg(target_os = "linux")]
+pub(crate) mod hang;
+#[cfg(target_os = "linux")]
 pub(crate) mod machine;
 #[cfg(target_os = "linux")]
 pub(crate) mod mounts;

@@ -267,6 +267,14 @@ pub(crate) fn children() -> Vec<i32> {
     lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect()
 }
 
+/// Whether the calling thread may change the network of the namespace that it is in: CAP_NET_ADMIN is effective.
+pub(crate) fn is_network_admin() -> bool {
+    const CAP_NET_ADMIN: u64 = 12;
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    effective.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).is_some_and(|set| set >> CAP_NET_ADMIN & 1 == 1)
+}
+
 /// The signal's name and what it means, as a shell would say it.
 pub(crate) fn signal_name(number: i32) -> String {
     let Ok(signal) = Signal::try_from(number) else { return format!("signal {number}") };

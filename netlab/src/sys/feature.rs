@@ -1,0 +1,86 @@
+//! Kernel features, found out by asking for them.
+
+use std::fs::OpenOptions;
+use std::io;
+
+use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkInfo, LinkMessage};
+use netlink_packet_route::tc::{TcAttribute, TcHandle, TcMessage};
+use netlink_sys::{Socket as RawSocket, SocketAddr, protocols::NETLINK_NETFILTER};
+
+use super::{Refusal, netlink};
+
+/// Asks whether there are links of that kind. Leaves one, if there are, in the calling thread's network namespace.
+pub(crate) fn link(kind: &str) -> Result<(), Refusal> {
+    let mut message = LinkMessage::default();
+    message.attributes.push(LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Other(kind.to_owned()))]));
+    let answer = netlink::Socket::route()?.request(RouteNetlinkMessage::NewLink(message), NLM_F_CREATE | NLM_F_EXCL);
+    // Any other refusal is that of a driver, which so is there: most kinds demand attributes.
+    known(answer, &[libc::EOPNOTSUPP, libc::EPERM])
+}
+
+/// Asks whether there are queueing disciplines of that kind; may put one on the loopback interface.
+pub(crate) fn qdisc(kind: &str) -> Result<(), Refusal> {
+    let mut message = TcMessage::with_index(1);
+    message.header.parent = TcHandle::ROOT;
+    message.attributes.push(TcAttribute::Kind(kind.to_owned()));
+    let answer = netlink::Socket::route()?.request(RouteNetlinkMessage::NewQueueDiscipline(message), NLM_F_CREATE | NLM_F_EXCL);
+    known(answer, &[libc::ENOENT, libc::EOPNOTSUPP, libc::EPERM])
+}
+
+fn known<T>(answer: Result<T, Refusal>, unknown: &[i32]) -> Result<(), Refusal> {
+    match answer {
+        Err(refusal) if unknown.contains(&refusal.errno) => Err(refusal),
+        _ => Ok(()),
+    }
+}
+
+/// Asks for the device by which programs make tun and tap links.
+pub(crate) fn tun() -> Result<(), Refusal> {
+    OpenOptions::new().read(true).write(true).open("/dev/net/tun")?;
+    Ok(())
+}
+
+/// Asks for an nf_tables base chain of that type (`filter`, `nat`) at postrouting; leaves one.
+pub(crate) fn chain(kind: &str) -> Result<(), Refusal> {
+    const NFTABLES: u16 = 10 << 8; // NFNL_SUBSYS_NFTABLES
+    const BEGIN: u16 = 0x10; // NFNL_MSG_BATCH_BEGIN
+    const END: u16 = 0x11;
+    let socket = RawSocket::new(NETLINK_NETFILTER)?;
+    socket.connect(&SocketAddr::new(0, 0))?;
+    let hook = [attribute(1, &4u32.to_be_bytes()), attribute(2, &100u32.to_be_bytes())].concat(); // postrouting, srcnat
+    let chain = [
+        attribute(1, b"netlab\0"),
+        attribute(3, b"probe\0"),
+        attribute(4 | 0x8000, &hook),
+        attribute(7, &[kind.as_bytes(), b"\0"].concat()),
+    ];
+    let batch = [
+        message(BEGIN, 0, 0, 10, &[]),
+        message(NFTABLES, NLM_F_CREATE, 2, 0, &attribute(1, b"netlab\0")),
+        message(NFTABLES | 3, NLM_F_CREATE | NLM_F_ACK, 2, 0, &chain.concat()),
+        message(END, 0, 0, 10, &[]),
+    ];
+    socket.send(&batch.concat(), 0)?;
+    let (answer, _) = socket.recv_from_full()?;
+    // The first answer is the first error, or else the acknowledgement that was asked for.
+    let errno = answer.get(16..20).and_then(|bytes| bytes.try_into().ok()).map_or(libc::EBADMSG, |bytes| -i32::from_ne_bytes(bytes));
+    if errno == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(errno).into()) }
+}
+
+/// A netfilter message: header, `nfgenmsg` (family, version, resource), attributes.
+fn message(kind: u16, flags: u16, family: u8, resource: u16, attributes: &[u8]) -> Vec<u8> {
+    let length = (20 + attributes.len()) as u32;
+    let flags = flags | NLM_F_REQUEST;
+    let sequence_and_port = [0; 8];
+    let generic = [&[family, 0][..], &resource.to_be_bytes()].concat();
+    [&length.to_ne_bytes()[..], &kind.to_ne_bytes(), &flags.to_ne_bytes(), &sequence_and_port, &generic, attributes].concat()
+}
+
+fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+    let length = 4 + value.len();
+    let mut bytes = [&(length as u16).to_ne_bytes()[..], &kind.to_ne_bytes(), value].concat();
+    bytes.resize(length.next_multiple_of(4), 0);
+    bytes
+}
