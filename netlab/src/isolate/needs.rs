@@ -62,14 +62,15 @@ fn ask(name: &str) -> Option<String> {
     let (request, answer): (String, Result<(), Refusal>) = match question {
         Question::Link => (format!("a link of type {name}"), feature::link(name)),
         Question::Qdisc => (format!("a queueing discipline {name}"), feature::qdisc(name)),
-        Question::Tun => ("to open /dev/net/tun".to_owned(), feature::tun()),
+        Question::Tun => ("the device /dev/net/tun".to_owned(), feature::tun()),
         Question::Chain(kind) => (format!("an nf_tables chain of type {kind}"), feature::chain(kind)),
     };
     let refusal = answer.err()?;
-    Some(format!(
-        "the test needs `{name}`, and this kernel has none: asked for {request}, it says: {refusal}\n  \
-         help: `sudo modprobe {module}`, or a kernel with {option}"
-    ))
+    let help = match question {
+        Question::Tun if refusal.errno == libc::EACCES => "`sudo chmod 0666 /dev/net/tun`, as udev does by default".to_owned(),
+        _ => format!("`sudo modprobe {module}`, or a kernel with {option}"),
+    };
+    Some(format!("the test needs `{name}`: asked for {request}, the kernel says: {refusal}\n  help: {help}"))
 }
 
 #[cfg(test)]
