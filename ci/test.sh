@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 echo "== cargo test, as $(id -un)"
-cargo test --locked
+cargo test --locked --no-fail-fast
 if [ "${1:-}" = --nextest ]; then
   echo "== cargo nextest run, as $(id -un)"
   cargo nextest run --locked --no-fail-fast

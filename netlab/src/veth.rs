@@ -122,6 +122,9 @@ impl Drop for VethPair {
 fn create_both(first: (&Iface, &Plan), second: (&Iface, &Plan)) -> Result<(), Refusal> {
     let message = |(iface, plan): (&Iface, &Plan)| {
         let mut message = plan.link_message(iface);
+        // One queue, as on a machine with one processor: the default is one for each, which costs time and memory and shows in listings.
+        message.attributes.push(LinkAttribute::NumTxQueues(1));
+        message.attributes.push(LinkAttribute::NumRxQueues(1));
         message.attributes.push(LinkAttribute::NetNsFd(iface.netns.descriptor().as_raw_fd()));
         message
     };

@@ -46,9 +46,9 @@ impl Machine {
     ///
     /// # Errors
     ///
-    /// What `f` returned as an error, or that it panicked or was killed, is [`is_unexpected`](Error::is_unexpected);
-    /// [`is_timeout`](Error::is_timeout) if it took too long. Anything else says that this host gives no machine
-    /// ([`is_permission`](Error::is_permission), [`is_unsupported`](Error::is_unsupported)), or that the calling process has other threads
+    /// What `f` returned as an error, or that it panicked or was killed, is [`is_unexpected`](crate::Error::is_unexpected);
+    /// [`is_timeout`](crate::Error::is_timeout) if it took too long. Anything else says that this host gives no machine
+    /// ([`is_permission`](crate::Error::is_permission), [`is_unsupported`](crate::Error::is_unsupported)), or that the calling process has other threads
     /// and cannot be copied.
     #[track_caller]
     pub fn run(&self, f: impl FnOnce() -> Result<Vec<u8>>) -> Result<Vec<u8>> {
