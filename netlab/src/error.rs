@@ -42,6 +42,7 @@ pub(crate) enum Cause {
     /// Something else was seen than what was asked for.
     Unexpected(String),
     /// This kernel, platform or mode cannot do it.
+    #[cfg_attr(target_os = "linux", allow(dead_code, reason = "said where there is no Linux"))]
     Unsupported(String),
 }
 
@@ -85,6 +86,7 @@ impl Error {
         Self::new(what, Cause::Unexpected(why.into()))
     }
 
+    #[cfg_attr(target_os = "linux", allow(dead_code, reason = "said where there is no Linux"))]
     pub(crate) fn unsupported(what: impl Into<String>, why: impl Into<String>) -> Self {
         Self::new(what, Cause::Unsupported(why.into()))
     }
