@@ -5,7 +5,8 @@ use proc_macro::TokenStream;
 mod arguments;
 mod expand;
 
-/// Runs the function in a machine of its own.
+// Documented where it is re-exported: the example there needs `netlab`.
+#[allow(missing_docs)]
 #[proc_macro_attribute]
 pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand::expand(arguments.into(), item.into()).into()

@@ -48,6 +48,7 @@ pub use sysctl::{RpFilter, Sysctl};
 pub use task::Task;
 pub use veth::VethPair;
 
+#[doc = include_str!("isolate/attribute.md")]
 pub use netlab_macros::test;
 
 /// What the attribute's expansion names; not for direct use.
