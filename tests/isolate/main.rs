@@ -1,4 +1,16 @@
 //! What holds inside an isolated test, and what its harness makes of its end.
+//!
+//! The tests that fail, hang and die are in `victims`; this binary runs itself with them as a child and compares the output as text.
+
+mod child;
+mod composed;
+mod ends;
+mod libtest;
+mod nextest;
+mod nothing_left;
+mod output;
+mod users;
+mod victims;
 
 #[netlab::test]
 fn the_body_is_root_in_a_machine_of_its_own() {
