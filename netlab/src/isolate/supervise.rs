@@ -1,11 +1,13 @@
 //! The parent of a body: waits for it, reaps what it leaves, ends it when its time is up.
 
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use super::wire::Ended;
 use crate::sys::hang::Answers;
-use crate::sys::process::{self, Lone, Pid, Status};
+use crate::sys::poll;
+use crate::sys::process::{self, ChildSignals, Lone, Pid, Status};
 
 /// What a body whose time is up may take to say where it is: to read the debug information of a large binary takes a while.
 const ANSWER_GRACE: Duration = Duration::from_secs(10);
@@ -35,8 +37,10 @@ impl Reach {
 /// Runs `body` as a child of the calling process and returns when it and all its descendants are gone.
 ///
 /// The kernel hands every orphan to the caller, as it is the first process of a PID namespace or has asked for it.
-pub(super) fn run(lone: &Lone, reach: Reach, timeout: Duration, body: impl FnOnce() -> i32) -> io::Result<Ended> {
-    process::hold_child_signals()?;
+///
+/// It ends the body when `owner` can be read: whoever waits for the outcome is gone.
+pub(super) fn run(lone: &Lone, reach: Reach, timeout: Duration, owner: BorrowedFd<'_>, body: impl FnOnce() -> i32) -> io::Result<Ended> {
+    let signals = ChildSignals::hold()?;
     let deadline = Instant::now() + timeout;
     let mut answers = Some(Answers::new()?); // the child takes its own copy of it
     let body = process::spawn(lone, || {
@@ -48,11 +52,13 @@ pub(super) fn run(lone: &Lone, reach: Reach, timeout: Duration, body: impl FnOnc
             Err(_) => 101,
         }
     })?;
-    let (status, hung) = match (wait(body, deadline), answers) {
-        (Some(status), _) => (status, None),
-        (None, answers) => {
+    let killed = Status::Killed(libc::SIGKILL);
+    let (status, hung) = match wait(body, deadline, &signals, owner)? {
+        Waited::Ended(status) => (status, None),
+        Waited::Forsaken => (killed, None),
+        Waited::Late => {
             let hung = answers.map(|answers| answers.collect(body, Instant::now() + ANSWER_GRACE));
-            (Status::Killed(libc::SIGKILL), Some(hung.unwrap_or_default()))
+            (killed, Some(hung.unwrap_or_default()))
         }
     };
     match reach {
@@ -62,19 +68,30 @@ pub(super) fn run(lone: &Lone, reach: Reach, timeout: Duration, body: impl FnOnc
     Ok(Ended { status, hung })
 }
 
-/// How the body ended; `None` if it did not before the deadline. Orphans that end meanwhile are reaped.
-fn wait(body: Pid, deadline: Instant) -> Option<Status> {
+/// Why the wait for a body is over.
+#[derive(Debug)]
+enum Waited {
+    Ended(Status),
+    /// Its time is up.
+    Late,
+    /// Nobody wants to know.
+    Forsaken,
+}
+
+/// Waits for the body. Orphans that end meanwhile are reaped.
+fn wait(body: Pid, deadline: Instant, signals: &ChildSignals, owner: BorrowedFd<'_>) -> io::Result<Waited> {
     loop {
+        signals.clear(); // first: who ends after that signals again
         while let Ok(Some((pid, status))) = process::reap(false) {
             if pid == body {
-                return Some(status);
+                return Ok(Waited::Ended(status));
             }
         }
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return None;
+        match poll::readable([signals.as_fd(), owner], deadline)? {
+            [_, true] => return Ok(Waited::Forsaken),
+            [true, false] => {}
+            [false, false] => return Ok(Waited::Late),
         }
-        process::child_changed(left);
     }
 }
 

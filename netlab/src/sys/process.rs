@@ -10,11 +10,12 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 pub(crate) use nix::unistd::Pid;
 use nix::unistd::{ForkResult, fork};
 
@@ -153,9 +154,27 @@ pub(crate) fn reap(block: bool) -> io::Result<Option<(Pid, Status)>> {
     }
 }
 
-/// Holds back SIGCHLD, so that [`child_changed`] can wait for it. Undone by [`release_signals`] in a child.
-pub(crate) fn hold_child_signals() -> io::Result<()> {
-    Ok(sigprocmask(SigmaskHow::SIG_BLOCK, Some(&child_signal()), None)?)
+/// Tells of changes of this process's children by a descriptor that can be read then.
+#[derive(Debug)]
+pub(crate) struct ChildSignals(SignalFd);
+
+impl ChildSignals {
+    /// Holds SIGCHLD back from now on; [`release_signals`] undoes that in a child.
+    pub(crate) fn hold() -> io::Result<Self> {
+        sigprocmask(SigmaskHow::SIG_BLOCK, Some(&child_signal()), None)?;
+        Ok(Self(SignalFd::with_flags(&child_signal(), SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?))
+    }
+
+    /// Forgets what was told so far.
+    pub(crate) fn clear(&self) {
+        while let Ok(Some(_)) = self.0.read_signal() {}
+    }
+}
+
+impl AsFd for ChildSignals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
 }
 
 pub(crate) fn release_signals() -> io::Result<()> {
@@ -166,15 +185,6 @@ fn child_signal() -> SigSet {
     let mut set = SigSet::empty();
     set.add(Signal::SIGCHLD);
     set
-}
-
-/// Waits for a change of a child; false when `timeout` passed without one.
-pub(crate) fn child_changed(timeout: Duration) -> bool {
-    let set = child_signal();
-    let timeout =
-        libc::timespec { tv_sec: timeout.as_secs().min(i32::MAX as u64) as libc::time_t, tv_nsec: timeout.subsec_nanos() as libc::c_long };
-    // SAFETY: both pointers are to live values of the right types; the signal's details are not asked for.
-    unsafe { libc::sigtimedwait(set.as_ref(), std::ptr::null_mut(), &timeout) >= 0 }
 }
 
 /// A session of its own: no terminal's Ctrl-C reaches it, and its process group is nobody else's.
