@@ -65,18 +65,21 @@ fn comes(mut so: impl FnMut() -> Result<bool>) -> Result<bool> {
 }
 
 /// The harness with fifty tests in the middle of their work.
-fn crowd(folder: &Path) -> Result<Child> {
+fn crowd(folder: &Path, nextest: bool) -> Result<Child> {
     let mut command = victims(&["--ignored", "--test-threads=50", "crowd::"]);
+    if nextest {
+        command.env("NEXTEST_EXECUTION_MODE", "process-per-test"); // each test then has a zygote of its own
+    }
     let child = command.env("VICTIMS_FOLDER", folder).process_group(0).stdout(std::process::Stdio::null()).spawn()?;
     let all_there = comes(|| Ok(fs::read_dir(folder)?.count() == 50))?;
     assert!(all_there, "{} of 50 tests have come to work", fs::read_dir(folder)?.count());
     Ok(child)
 }
 
-fn nothing_is_left_after(end: impl FnOnce(Pid) -> nix::Result<()>) -> Result {
+fn nothing_is_left_after(nextest: bool, end: impl FnOnce(Pid) -> nix::Result<()>) -> Result {
     let folder = tempfile::tempdir()?;
     let before = Census::take()?;
-    let mut harness = crowd(folder.path())?;
+    let mut harness = crowd(folder.path(), nextest)?;
     let middle = Census::take()?;
     // The body, two daemons and the first process of each, and its six namespaces with the one made inside.
     assert!(middle.processes.len() >= before.processes.len() + 50 * 4, "{middle:?}");
@@ -94,17 +97,22 @@ fn nothing_is_left_after(end: impl FnOnce(Pid) -> nix::Result<()>) -> Result {
 
 #[netlab::test(timeout = "3m")]
 fn nothing_is_left_of_fifty_tests_whose_harness_is_killed() -> Result {
-    nothing_is_left_after(|harness| kill(harness, Signal::SIGKILL))
+    nothing_is_left_after(false, |harness| kill(harness, Signal::SIGKILL))
+}
+
+#[netlab::test(timeout = "3m")]
+fn nothing_is_left_of_tests_whose_harness_is_killed_by_nextest() -> Result {
+    nothing_is_left_after(true, |harness| kill(harness, Signal::SIGKILL))
 }
 
 #[netlab::test(timeout = "3m")]
 fn nothing_is_left_of_fifty_tests_after_ctrl_c() -> Result {
-    nothing_is_left_after(|group| killpg(group, Signal::SIGINT))
+    nothing_is_left_after(false, |group| killpg(group, Signal::SIGINT))
 }
 
 #[netlab::test(timeout = "3m")]
 fn nothing_is_left_of_fifty_tests_when_the_terminal_goes() -> Result {
-    nothing_is_left_after(|group| killpg(group, Signal::SIGHUP))
+    nothing_is_left_after(false, |group| killpg(group, Signal::SIGHUP))
 }
 
 /// As a terminal does it: Ctrl-C is a byte, and the kernel's line discipline signals whoever is in the foreground.
