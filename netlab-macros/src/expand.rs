@@ -1,6 +1,6 @@
 //! From the user's function to a test that makes one call into `netlab::__rt`.
 
-use proc_macro2::{Span, TokenStream, TokenTree};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Attribute, Error, Expr, ExprLit, ItemFn, Lit, Meta, MetaNameValue, ReturnType, Safety, Type};
@@ -104,8 +104,13 @@ fn test(arguments: &Arguments, function: &ItemFn) -> TokenStream {
         ReturnType::Default => name.span(),
         ReturnType::Type(_, returned) => returned.span(),
     };
-    let call = if sig.asyncness.is_some() { quote!(::netlab::__rt::block_on(#name)) } else { quote!(#name()) };
     // The error of a return type that is none of a test's belongs to that type.
+    let function = Ident::new(&name.to_string(), name.span().located_at(place));
+    let call = if sig.asyncness.is_some() {
+        quote_spanned!(place=> ::netlab::__rt::block_on(#function))
+    } else {
+        quote_spanned!(place=> #function())
+    };
     let exit = quote_spanned!(place=> ::netlab::__rt::exit(#call));
     let (line, path) = (quote_spanned!(name.span()=> ::core::line!()), name.to_string());
     // libtest knows the same two kinds, and allows `#[should_panic]` only for the first.
