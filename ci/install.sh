@@ -10,7 +10,9 @@ packages=(
   iputils-ping    # oracle
   nftables        # oracle
   procps          # ps in the census
+  python3         # floods, and frames that no kernel would send
   tcpdump         # oracle
+  tshark          # oracle
   uidmap          # newuidmap, for full id maps
   util-linux      # unshare, nsenter, setpriv
 )

@@ -337,7 +337,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn loopback_up(route: &mut Socket) -> io::Result<()> {
+pub(crate) fn loopback_up(route: &mut Socket) -> io::Result<()> {
     let mut lo = LinkMessage::default();
     lo.header.index = 1;
     lo.header.flags = RTM_UP;

@@ -85,6 +85,94 @@ pub(crate) mod netlink {
     }
 }
 
+pub(crate) mod backlog {
+    use super::refuse;
+    use std::io;
+
+    #[derive(Debug)]
+    pub(crate) struct Flusher(());
+
+    impl Flusher {
+        pub(crate) fn new() -> io::Result<Self> {
+            refuse()
+        }
+
+        pub(crate) fn flush(&mut self) -> io::Result<()> {
+            refuse()
+        }
+    }
+}
+
+pub(crate) mod packet {
+    use super::refuse;
+    use std::convert::Infallible;
+    use std::io;
+    use std::ops::Range;
+    use std::os::fd::{AsFd, BorrowedFd};
+    use std::time::Duration;
+
+    #[derive(Debug, Clone, Copy)]
+    pub(crate) struct Layout {
+        pub(crate) block_bytes: usize,
+        pub(crate) blocks: usize,
+        pub(crate) retire: Duration,
+        pub(crate) snap: u32,
+    }
+
+    #[derive(Debug)]
+    pub(crate) struct Tap(Infallible);
+
+    #[derive(Debug, Default, Clone, Copy)]
+    pub(crate) struct Statistics {
+        pub(crate) accepted: u64,
+        pub(crate) dropped: u64,
+    }
+
+    #[derive(Debug, Clone)]
+    pub(crate) struct Frame {
+        pub(crate) bytes: Range<usize>,
+        pub(crate) length: usize,
+        pub(crate) time: Duration,
+        pub(crate) index: u32,
+        pub(crate) hardware: u16,
+        pub(crate) packet_type: u8,
+        pub(crate) vlan: Option<(u16, u16)>,
+        pub(crate) gso: Option<(u8, u16)>,
+        pub(crate) partial_checksum: bool,
+    }
+
+    impl Tap {
+        pub(crate) fn open(_index: u32, _layout: Layout) -> io::Result<(Self, Ring)> {
+            refuse()
+        }
+
+        pub(crate) fn statistics(&self) -> io::Result<Statistics> {
+            refuse()
+        }
+
+        pub(crate) fn take_error(&self) -> Option<io::Error> {
+            None
+        }
+
+        pub(crate) fn device_name(&self, _index: u32) -> io::Result<String> {
+            refuse()
+        }
+    }
+
+    impl AsFd for Tap {
+        fn as_fd(&self) -> BorrowedFd<'_> {
+            match self.0 {}
+        }
+    }
+
+    #[derive(Debug)]
+    pub(crate) struct Ring(());
+
+    impl Ring {
+        pub(crate) fn drain(&mut self, _each: impl FnMut(&[u8], Vec<Frame>)) {}
+    }
+}
+
 pub(crate) mod sysctl {
     use super::refuse;
     use std::io;

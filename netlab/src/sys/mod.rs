@@ -12,6 +12,8 @@ pub(crate) mod traffic;
 pub(crate) use refusal::Refusal;
 
 #[cfg(target_os = "linux")]
+pub(crate) mod backlog;
+#[cfg(target_os = "linux")]
 pub(crate) mod channel;
 #[cfg(target_os = "linux")]
 pub(crate) mod child;
@@ -28,6 +30,8 @@ pub(crate) mod namespace;
 #[cfg(target_os = "linux")]
 pub(crate) mod netlink;
 #[cfg(target_os = "linux")]
+pub(crate) mod packet;
+#[cfg(target_os = "linux")]
 pub(crate) mod poll;
 #[cfg(target_os = "linux")]
 pub(crate) mod process;
@@ -39,7 +43,7 @@ pub(crate) mod sysctl;
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
 #[cfg(not(target_os = "linux"))]
-pub(crate) use elsewhere::{child, mounts, namespace, netlink, poll, socket, sysctl};
+pub(crate) use elsewhere::{backlog, child, mounts, namespace, netlink, packet, poll, socket, sysctl};
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
