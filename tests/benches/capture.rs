@@ -1,21 +1,28 @@
 //! The highest rate of frames that one sender gets through a veth here, and what a capture keeps of them.
 //!
-//! `cargo bench -p netlab-tests --bench capture`, in a machine of its own: `unshare -Urnmpf --mount-proc`.
+//! `cargo bench -p netlab-tests --bench capture`
 
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
-use netlab::{Capture, Netns, Result, VethPair};
+use netlab::{Capture, Machine, Netns, Result, VethPair};
 
 /// Of each flood.
 const TIME: Duration = Duration::from_secs(3);
 
 fn main() -> Result<()> {
+    let report = Machine::new("bench").timeout(Duration::from_secs(600)).run(|| compare().map(String::into_bytes))?;
+    print!("{}", String::from_utf8_lossy(&report));
+    Ok(())
+}
+
+fn compare() -> Result<String> {
+    let mut report = String::new();
     let (left, right) = (Netns::new("left")?, Netns::new("right")?);
     let cable = VethPair::connect(left.iface("eth0").addr("10.0.0.1/24").mtu(65_535), right.iface("eth0").addr("10.0.0.2/24").mtu(65_535))?;
     let socket = right.run(|| UdpSocket::bind("10.0.0.2:9"))?;
-    idle(&cable)?;
-    println!("payload buffer    sent/s     with taps/s  kept       lost       start     stop");
+    report += &idle(&cable)?;
+    report += &format!("payload buffer    sent/s     with taps/s  kept       lost       start     stop\n");
     for (payload, senders) in [(18, 1), (18, 2), (1400, 1), (60_000, 1), (60_000, 2)] {
         let (free, time) = flood(&left, payload, senders)?;
         let free = free as f64 / time.as_secs_f64();
@@ -27,8 +34,8 @@ fn main() -> Result<()> {
             let stop = Instant::now();
             let packets = capture.stop_with_losses()?;
             let stopped = stop.elapsed();
-            println!(
-                "{payload:>6} x{senders} {:>3} MiB {free:>10.0} {:>12.0} {:>10} {:>10}  {started:>8.1?} {stopped:>8.1?}",
+            report += &format!(
+                "{payload:>6} x{senders} {:>3} MiB {free:>10.0} {:>12.0} {:>10} {:>10}  {started:>8.1?} {stopped:>8.1?}\n",
                 buffer >> 20,
                 sent as f64 / time.as_secs_f64(),
                 packets.len(),
@@ -37,11 +44,11 @@ fn main() -> Result<()> {
         }
     }
     drop(socket);
-    Ok(())
+    Ok(report)
 }
 
 /// What a capture of nothing costs.
-fn idle(cable: &VethPair) -> Result<()> {
+fn idle(cable: &VethPair) -> Result<String> {
     let mut times = [const { Vec::new() }; 3];
     for _ in 0..30 {
         let start = Instant::now();
@@ -56,8 +63,7 @@ fn idle(cable: &VethPair) -> Result<()> {
     }
     times.iter_mut().for_each(|times| times.sort_unstable());
     let [start, packets, drop] = times.map(|times| (times[0], times[15]));
-    println!("least and median: start {start:.1?}, packets() {packets:.1?}, drop {drop:.1?}");
-    Ok(())
+    Ok(format!("least and median: start {start:.1?}, packets() {packets:.1?}, drop {drop:.1?}\n"))
 }
 
 fn flood(left: &Netns, payload: usize, senders: u16) -> Result<(u64, Duration)> {

@@ -36,7 +36,7 @@ fn recorded() -> Result<Recorded> {
     Ok(Recorded { packets, path: path.to_string_lossy().into_owned(), reader: lab.left.clone(), _folder: folder })
 }
 
-#[test]
+#[netlab::test]
 fn tshark_reads_the_same_packets_interfaces_times_and_directions() -> Result<()> {
     let Recorded { packets, path, reader, _folder } = recorded()?;
     let fields = ["frame.interface_name", "frame.time_epoch", "frame.len", "frame.cap_len", "frame.packet_flags_direction"];
@@ -59,7 +59,7 @@ fn tshark_reads_the_same_packets_interfaces_times_and_directions() -> Result<()>
     Ok(())
 }
 
-#[test]
+#[netlab::test]
 fn tshark_shows_the_comments() -> Result<()> {
     let Recorded { packets, path, reader, _folder } = recorded()?;
     let found = tool(&reader, "tshark", &["-n", "-r", &path, "-Y", "frame.comment contains \"died\"", "-T", "fields", "-e", "icmp.type"])?;
@@ -68,7 +68,7 @@ fn tshark_shows_the_comments() -> Result<()> {
     Ok(())
 }
 
-#[test]
+#[netlab::test]
 fn our_lines_are_those_of_tcpdump() -> Result<()> {
     let Recorded { packets, path, reader, _folder } = recorded()?;
     // As root it would give up its privileges, for which one mapped user is not enough: in a user namespace without any it is not root.

@@ -19,7 +19,7 @@ fn vxlan_lab() -> Result<Cable> {
     Ok(lab)
 }
 
-#[test]
+#[netlab::test]
 fn the_frame_inside_a_vxlan_datagram_is_decoded() -> Result<()> {
     let lab = vxlan_lab()?;
     let capture = Capture::on(lab.pair.left())?;
@@ -42,7 +42,7 @@ fn the_frame_inside_a_vxlan_datagram_is_decoded() -> Result<()> {
     Ok(())
 }
 
-#[test]
+#[netlab::test]
 fn a_normalised_trace_is_the_same_every_time() -> Result<()> {
     let trace = || -> Result<String> {
         let lab = Cable::new()?;

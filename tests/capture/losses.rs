@@ -9,7 +9,7 @@ use netlab::{Capture, Netns, Result, VethPair};
 
 use crate::lab::{Cable, RIGHT};
 
-#[test]
+#[netlab::test]
 fn frames_of_a_bulk_transfer_are_seen_whole_and_uncut() -> Result<()> {
     let lab = Cable::new()?;
     // Room for all of it, whether or not the machine lets anybody read meanwhile.
@@ -30,7 +30,7 @@ fn frames_of_a_bulk_transfer_are_seen_whole_and_uncut() -> Result<()> {
     Ok(())
 }
 
-#[test]
+#[netlab::test]
 fn a_bulk_transfer_fits_into_a_small_buffer_when_only_its_headers_are_kept() -> Result<()> {
     let lab = Cable::new()?;
     let capture = Capture::plan().on(&lab.left).buffer(1).snap(96).start()?;
@@ -60,7 +60,7 @@ fn transfer(lab: &Cable) -> Result<()> {
     Ok(())
 }
 
-#[test]
+#[netlab::test]
 fn an_overwhelmed_capture_says_what_it_lost_and_counts_every_frame() -> Result<()> {
     let (left, right) = (Netns::new("left")?, Netns::new("right")?);
     for netns in [&left, &right] {

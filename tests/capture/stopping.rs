@@ -7,7 +7,7 @@ use netlab::{Capture, Netns, Result};
 
 use crate::lab::{Cable, LEFT, RIGHT, Routed, Switch};
 
-#[test]
+#[netlab::test]
 fn all_that_was_sent_before_a_stop_is_in_it_a_thousand_times() -> Result<()> {
     let lab = Cable::new()?;
     let (from, _to) = lab.sockets()?;
@@ -26,7 +26,7 @@ fn all_that_was_sent_before_a_stop_is_in_it_a_thousand_times() -> Result<()> {
 }
 
 /// The soft interrupts are left to `ksoftirqd` then, and frames wait in the backlogs.
-#[test]
+#[netlab::test]
 fn all_that_was_sent_is_there_while_others_flood_the_backlogs() -> Result<()> {
     let lab = Routed::new()?;
     let to = crate::lab::bound(&lab.right, "10.0.2.2:9")?;
@@ -63,7 +63,7 @@ fn flood() -> Result<std::process::Child> {
     Ok(command.args(["-c", script]).spawn().expect("python3"))
 }
 
-#[test]
+#[netlab::test]
 fn packets_are_given_while_the_capture_goes_on() -> Result<()> {
     let lab = Cable::new()?;
     let capture = Capture::on(&lab.left)?;
@@ -75,7 +75,7 @@ fn packets_are_given_while_the_capture_goes_on() -> Result<()> {
     capture.stop()?.exactly(2, icmp().echo_reply())
 }
 
-#[test]
+#[netlab::test]
 fn an_expectation_is_met_by_a_packet_that_comes_later_and_says_what_came_instead() -> Result<()> {
     let lab = Cable::new()?;
     let capture = Capture::on(&lab.right)?;
@@ -102,7 +102,7 @@ fn an_expectation_is_met_by_a_packet_that_comes_later_and_says_what_came_instead
     Ok(())
 }
 
-#[test]
+#[netlab::test]
 fn a_flooded_frame_is_seen_on_every_port_by_the_time_of_the_stop() -> Result<()> {
     let lab = Switch::new()?;
     let from = crate::lab::bound(&lab.left, "10.0.0.1:5000")?;
@@ -115,7 +115,7 @@ fn a_flooded_frame_is_seen_on_every_port_by_the_time_of_the_stop() -> Result<()>
     Ok(())
 }
 
-#[test]
+#[netlab::test]
 fn a_link_that_goes_down_or_away_ends_nothing_but_its_traffic() -> Result<()> {
     let lab = Cable::new()?;
     let capture = Capture::on(lab.pair.left())?;
@@ -129,7 +129,7 @@ fn a_link_that_goes_down_or_away_ends_nothing_but_its_traffic() -> Result<()> {
     capture.stop()?.exactly(2, icmp().echo_reply())
 }
 
-#[test]
+#[netlab::test]
 fn a_dropped_capture_leaves_no_thread() -> Result<()> {
     let threads = || {
         std::fs::read_dir("/proc/self/task")

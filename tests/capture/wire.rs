@@ -5,7 +5,7 @@ use netlab::{Capture, Netns, Probe, Result, VethPair};
 
 use crate::lab::{Cable, LEFT, RIGHT, Routed, Switch, bound, tool};
 
-#[test]
+#[netlab::test]
 fn a_first_ping_over_a_bridge_is_arp_and_then_icmp_in_order() -> Result<()> {
     let lab = Switch::new()?;
     let capture = Capture::on(&lab.switch)?;
@@ -30,7 +30,7 @@ fn a_first_ping_over_a_bridge_is_arp_and_then_icmp_in_order() -> Result<()> {
     Ok(())
 }
 
-#[test]
+#[netlab::test]
 fn a_tap_on_one_link_sees_that_link_alone() -> Result<()> {
     let lab = Switch::new()?;
     let (one, all) = (Capture::on(&lab.bridge)?, Capture::on(&lab.switch)?);
@@ -42,7 +42,7 @@ fn a_tap_on_one_link_sees_that_link_alone() -> Result<()> {
     Ok(())
 }
 
-#[test]
+#[netlab::test]
 fn both_ends_of_a_cable_see_a_packet_in_opposite_directions_and_in_the_order_of_time() -> Result<()> {
     let lab = Cable::new()?;
     let capture = Capture::on_all([&lab.left, &lab.right])?;
@@ -62,7 +62,7 @@ fn both_ends_of_a_cable_see_a_packet_in_opposite_directions_and_in_the_order_of_
     Ok(())
 }
 
-#[test]
+#[netlab::test]
 fn a_router_decrements_the_ttl_once() -> Result<()> {
     let lab = Routed::new()?;
     let capture = Capture::on(&lab.router)?;
@@ -78,7 +78,7 @@ fn a_router_decrements_the_ttl_once() -> Result<()> {
     Ok(())
 }
 
-#[test]
+#[netlab::test]
 fn a_router_reports_a_packet_without_time_to_live_and_quotes_it() -> Result<()> {
     let lab = Routed::new()?;
     let capture = Capture::on_all([&lab.left, &lab.right])?;
@@ -92,7 +92,7 @@ fn a_router_reports_a_packet_without_time_to_live_and_quotes_it() -> Result<()> 
     Ok(())
 }
 
-#[test]
+#[netlab::test]
 fn a_closed_port_is_reported_with_the_datagram_that_asked_for_it() -> Result<()> {
     let lab = Cable::new()?;
     let capture = Capture::on(lab.pair.left())?;
@@ -103,7 +103,7 @@ fn a_closed_port_is_reported_with_the_datagram_that_asked_for_it() -> Result<()>
     capture.stop()?.exactly(1, udp().to_port(7).length(5).outgoing())
 }
 
-#[test]
+#[netlab::test]
 fn a_refused_connection_is_a_syn_and_a_reset_and_an_accepted_one_is_not() -> Result<()> {
     let lab = Cable::new()?;
     let server = lab.right.tcp_server("10.0.0.2:80")?;
@@ -116,7 +116,7 @@ fn a_refused_connection_is_a_syn_and_a_reset_and_an_accepted_one_is_not() -> Res
     packets.absent(tcp().syn_ack().port(81))
 }
 
-#[test]
+#[netlab::test]
 fn neighbour_discovery_is_seen() -> Result<()> {
     let (left, right) = (Netns::new("left")?, Netns::new("right")?);
     let _cable = VethPair::connect(left.iface("eth0").addr("fd00::1/64"), right.iface("eth0").addr("fd00::2/64"))?;
@@ -132,7 +132,7 @@ fn neighbour_discovery_is_seen() -> Result<()> {
     Ok(())
 }
 
-#[test]
+#[netlab::test]
 fn a_link_that_comes_later_is_tapped_too() -> Result<()> {
     let (left, right) = (Netns::new("left")?, Netns::new("right")?);
     let capture = Capture::on(&left)?;
@@ -142,15 +142,15 @@ fn a_link_that_comes_later_is_tapped_too() -> Result<()> {
     Ok(())
 }
 
-#[test]
+#[netlab::test]
 fn a_loopback_shows_each_packet_once() -> Result<()> {
-    let host = Netns::new("host")?;
-    let capture = Capture::on(&host)?;
-    host.expect_ping("127.0.0.1")?;
-    capture.stop()?.exact([icmp().echo_request().on("host/lo").incoming(), icmp().echo_reply().on("host/lo").incoming()])
+    let alone = Netns::new("alone")?;
+    let capture = Capture::on(&alone)?;
+    alone.expect_ping("127.0.0.1")?;
+    capture.stop()?.exact([icmp().echo_request().on("alone/lo").incoming(), icmp().echo_reply().on("alone/lo").incoming()])
 }
 
-#[test]
+#[netlab::test]
 fn nothing_sent_after_the_constructor_is_missed() -> Result<()> {
     let lab = Cable::new()?;
     let (from, _to) = lab.sockets()?;
@@ -165,7 +165,7 @@ fn nothing_sent_after_the_constructor_is_missed() -> Result<()> {
     Ok(())
 }
 
-#[test]
+#[netlab::test]
 fn a_vlan_tag_is_in_its_place() -> Result<()> {
     let lab = Cable::new()?;
     let capture = Capture::on_all([&lab.left, &lab.right])?;
