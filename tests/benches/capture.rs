@@ -22,7 +22,7 @@ fn compare() -> Result<String> {
     let cable = VethPair::connect(left.iface("eth0").addr("10.0.0.1/24").mtu(65_535), right.iface("eth0").addr("10.0.0.2/24").mtu(65_535))?;
     let socket = right.run(|| UdpSocket::bind("10.0.0.2:9"))?;
     report += &idle(&cable)?;
-    report += &format!("payload buffer    sent/s     with taps/s  kept       lost       start     stop\n");
+    report += "payload buffer    sent/s     with taps/s  kept       lost       start     stop\n";
     for (payload, senders) in [(18, 1), (18, 2), (1400, 1), (60_000, 1), (60_000, 2)] {
         let (free, time) = flood(&left, payload, senders)?;
         let free = free as f64 / time.as_secs_f64();

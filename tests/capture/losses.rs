@@ -14,7 +14,7 @@ fn frames_of_a_bulk_transfer_are_seen_whole_and_uncut() -> Result<()> {
     let lab = Cable::new()?;
     // Room for all of it, whether or not the machine lets anybody read meanwhile.
     let capture = Capture::plan().on(&lab.left).on(&lab.right).buffer(16 << 20).start()?;
-    transfer(&lab)?;
+    transfer(&lab, BYTES)?;
     let packets = capture.stop()?;
     for netns in ["left", "right"] {
         let data = packets.filter(tcp().data().to_port(80).within(netns))?;
@@ -33,11 +33,11 @@ fn frames_of_a_bulk_transfer_are_seen_whole_and_uncut() -> Result<()> {
 #[netlab::test]
 fn a_bulk_transfer_fits_into_a_small_buffer_when_only_its_headers_are_kept() -> Result<()> {
     let lab = Cable::new()?;
-    let capture = Capture::plan().on(&lab.left).buffer(1).snap(96).start()?;
-    transfer(&lab)?;
+    let capture = Capture::plan().on(&lab.left).buffer(8 << 20).snap(96).start()?;
+    transfer(&lab, LARGE)?;
     let packets = capture.stop()?;
     let data = packets.filter(tcp().data().outgoing().to_port(80))?;
-    assert!(data.iter().filter_map(|packet| packet.tcp()).map(|tcp| tcp.length).sum::<usize>() >= BYTES);
+    assert!(data.iter().filter_map(|packet| packet.tcp()).map(|tcp| tcp.length).sum::<usize>() >= LARGE);
     let cut = data.iter().filter(|packet| packet.length() > 96);
     assert!(cut.clone().count() > 10 && cut.clone().all(|packet| packet.bytes().len() == 96 && packet.is_truncated()));
     assert!(packets.losses().is_none());
@@ -45,8 +45,9 @@ fn a_bulk_transfer_fits_into_a_small_buffer_when_only_its_headers_are_kept() -> 
 }
 
 const BYTES: usize = 6 << 20;
+const LARGE: usize = 24 << 20;
 
-fn transfer(lab: &Cable) -> Result<()> {
+fn transfer(lab: &Cable, bytes: usize) -> Result<()> {
     let listener = lab.right.run(|| TcpListener::bind("10.0.0.2:80"))?.expect("bind");
     let sink = std::thread::spawn(move || {
         let mut received = Vec::new();
@@ -54,9 +55,9 @@ fn transfer(lab: &Cable) -> Result<()> {
         received.len()
     });
     let mut stream = lab.left.run(|| TcpStream::connect("10.0.0.2:80"))?.expect("connect");
-    stream.write_all(&vec![7; BYTES]).expect("send");
+    stream.write_all(&vec![7; bytes]).expect("send");
     drop(stream);
-    assert_eq!(sink.join().expect("no panic"), BYTES);
+    assert_eq!(sink.join().expect("no panic"), bytes);
     Ok(())
 }
 

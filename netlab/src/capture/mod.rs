@@ -53,14 +53,16 @@ use crate::sys::packet::{Layout, Ring, Tap};
 use crate::teardown;
 use tap::{Place, Shared};
 
-/// A block of the ring holds the longest frame that there is without BIG TCP, several times.
-const BLOCK_BYTES: usize = 256 * 1024;
+/// A block of the ring holds the longest frame that there is without BIG TCP. The kernel gives a block up when it is full or old: many small
+/// ones let our thread be late.
+const BLOCK_BYTES: usize = 128 * 1024;
 /// The ring of each tap, if nothing else is asked for; less where there are many, since the kernel takes the memory at once.
 const BUFFER_BYTES: usize = 8 * 1024 * 1024;
 const BUFFERS_BYTES: usize = 64 * 1024 * 1024;
-const FEWEST_BLOCKS: usize = 4;
-/// How long the kernel keeps a block that is not full.
-const RETIRE: Duration = Duration::from_millis(1);
+const FEWEST_BLOCKS: usize = 8;
+/// How long the kernel keeps a block that is not full. So many of these as there are blocks may pass before our thread gets a CPU: with the
+/// default buffer a quarter of a second. With 1 ms and four blocks, headers of a bulk transfer were lost on a busy machine.
+const RETIRE: Duration = Duration::from_millis(4);
 /// As much as a frame can have.
 const WHOLE: u32 = 0x4_0000;
 /// How long `expect` waits.
@@ -208,7 +210,7 @@ impl Capture {
     /// Ends the capture and gives everything that it saw: all that was sent before this call is in it.
     ///
     /// Sent is what an interface has sent; what TCP, a queueing discipline or a neighbour that is being resolved holds back has not been. It
-    /// waits for what is on its way, through up to 64 hops, and for the kernel to hand over the last of it: 2 to 10 ms.
+    /// waits for what is on its way, through up to 64 hops, and for the kernel to hand over the last of it: up to 10 ms.
     ///
     /// # Errors
     ///
@@ -265,7 +267,8 @@ impl Plan {
     /// The size of the buffer of each link or namespace, in bytes, at least 1 MiB. Default: 8 MiB, and 64 MiB for all together.
     ///
     /// The kernel takes the memory at once, which needs a few milliseconds. What comes while the buffer is full, because our thread had no CPU
-    /// to read it, is lost, counted and reported: a burst of more bytes than the buffer has may lose some of them.
+    /// to read it, is lost, counted and reported: a burst of more bytes than the buffer has may lose some of them, and so may a thread that
+    /// gets no CPU for 32 ms for each MiB of buffer.
     pub fn buffer(mut self, bytes: usize) -> Self {
         self.buffer = Some(bytes);
         self

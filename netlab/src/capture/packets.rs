@@ -20,7 +20,7 @@ const SHOWN: usize = 40;
 pub struct Losses {
     /// Packets for which the buffer had no room.
     pub dropped: u64,
-    /// Packets of which less was kept than was asked for: frames of more than 256 KiB (BIG TCP).
+    /// Packets of which less was kept than was asked for: frames of more than 128 KiB (BIG TCP).
     pub truncated: u64,
 }
 
