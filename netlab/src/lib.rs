@@ -15,6 +15,7 @@ mod link;
 mod messages;
 mod neigh;
 mod netns;
+mod nft;
 mod patience;
 mod pcapng;
 mod probe;
@@ -23,6 +24,7 @@ mod route;
 mod rule;
 mod serve;
 pub mod snapshot;
+mod ruleset;
 mod sys;
 mod sysctl;
 #[cfg(feature = "tokio")]
@@ -49,6 +51,7 @@ pub use serve::{Bound, Responder, Serve, Speaks};
 pub use sysctl::{RpFilter, Sysctl};
 #[cfg(feature = "tokio")]
 pub use task::Task;
+pub use nft::{Chain, Family, Hits, Rule, Ruleset, Table};
 pub use veth::VethPair;
 
 #[doc = include_str!("isolate/attribute.md")]

@@ -288,7 +288,7 @@ impl Link {
     /// What the kernel says of the link now. The question makes it take note of a carrier change first.
     pub(crate) fn ask(&self) -> Result<LinkMessage, Refusal> {
         let answers = self.netns().request(RouteNetlinkMessage::GetLink(self.message()), 0)?;
-        answers.into_iter().find_map(into_link).ok_or(Refusal { errno: libc::ENODEV, message: None, request: 0 })
+        answers.into_iter().find_map(into_link).ok_or(Refusal { errno: libc::ENODEV, message: None, offset: None, request: 0 })
     }
 
     /// Waits until the link carries traffic; with `must`, a far end that is down is an error, else it is an answer.

@@ -43,6 +43,8 @@ struct Inner {
     name: String,
     namespace: OwnedFd,
     route: Mutex<Socket>,
+    /// Opened by the first who asks for rules.
+    netfilter: OnceCell<Mutex<Socket>>,
     /// Whether netlab made this namespace: then its interface indexes are ours to choose, and its dead links can wait for its end.
     ours: bool,
     next_index: AtomicU32,
@@ -115,6 +117,7 @@ impl Netns {
             name,
             namespace,
             route: Mutex::new(route),
+            netfilter: OnceCell::new(),
             ours,
             next_index: AtomicU32::new(2),
             graveyard: Mutex::default(),
@@ -266,6 +269,11 @@ impl Netns {
     {
         self.bury();
         lock(&self.0.route).dump(message)
+    }
+
+    /// The namespace's netfilter socket.
+    pub(crate) fn netfilter(&self) -> io::Result<MutexGuard<'_, Socket>> {
+        self.0.netfilter.get_or_try_init(|| self.enter_io(Socket::netfilter).map(Mutex::new)).map(lock)
     }
 
     /// Makes a link ineffective at once and leaves its deletion, which takes the kernel 20 ms and more, to whoever next looks at or changes

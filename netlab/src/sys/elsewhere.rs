@@ -71,6 +71,14 @@ pub(crate) mod netlink {
             refuse()
         }
 
+        pub(crate) fn netfilter() -> io::Result<Self> {
+            refuse()
+        }
+
+        pub(crate) fn transaction<M>(&mut self, _begin: M, _requests: Vec<Request<M>>, _end: M) -> Result<Vec<Vec<M>>, Refusal> {
+            Ok(refuse()?)
+        }
+
         pub(crate) fn batch<M>(&mut self, _requests: Vec<Request<M>>) -> Result<Vec<Vec<M>>, Refusal> {
             Ok(refuse()?)
         }

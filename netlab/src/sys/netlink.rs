@@ -6,13 +6,18 @@ use netlink_packet_core::{
     NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NLMSG_NOOP, NetlinkBuffer, NetlinkDeserializable, NetlinkHeader,
     NetlinkMessage, NetlinkPayload, NetlinkSerializable,
 };
-use netlink_sys::{Socket as RawSocket, SocketAddr, protocols::NETLINK_ROUTE};
+use netlink_sys::{
+    Socket as RawSocket, SocketAddr,
+    protocols::{NETLINK_NETFILTER, NETLINK_ROUTE},
+};
 
 use super::Refusal;
 
 const NLM_F_DUMP_INTR: u16 = 0x10;
 const NLMSGERR_ATTR_MSG: u16 = 1;
+const NLMSGERR_ATTR_OFFS: u16 = 2;
 const RECEIVE_BYTES: usize = 64 * 1024;
+const NETFILTER_RECEIVE_BUFFER: i32 = 4 * 1024 * 1024;
 
 /// A netlink socket. It speaks for the network namespace in which it was opened, from whatever thread it is used.
 #[derive(Debug)]
@@ -42,8 +47,16 @@ impl Socket {
         Ok(socket)
     }
 
-    /// A socket of any netlink protocol, such as `NETLINK_NETFILTER`, in the calling thread's network namespace.
-    pub(crate) fn open(protocol: isize) -> io::Result<Self> {
+    /// A netfilter socket (nf_tables, conntrack, logs) in the calling thread's network namespace.
+    pub(crate) fn netfilter() -> io::Result<Self> {
+        let socket = Self::open(NETLINK_NETFILTER)?;
+        // A transaction of many rules is echoed at once, and the default buffer holds a few hundred of them.
+        socket.raw.set_rx_buf_sz(NETFILTER_RECEIVE_BUFFER)?;
+        Ok(socket)
+    }
+
+    /// A socket of any netlink protocol in the calling thread's network namespace.
+    fn open(protocol: isize) -> io::Result<Self> {
         let raw = RawSocket::new(protocol)?;
         raw.set_ext_ack(true)?;
         raw.set_cap_ack(true)?;
@@ -71,7 +84,32 @@ impl Socket {
             push(&mut datagram, request.message, request.flags | NLM_F_REQUEST | ack, self.sequence);
         }
         self.raw.send(&datagram, 0)?;
-        self.collect(first, count)
+        self.collect(first, count, false)
+    }
+
+    /// Sends all requests between `begin` and `end` as one nfnetlink transaction: all of it happens, or nothing.
+    ///
+    /// The refusal that is returned is the first one; its place counts the requests alone.
+    pub(crate) fn transaction<M>(&mut self, begin: M, requests: Vec<Request<M>>, end: M) -> Result<Vec<Vec<M>>, Refusal>
+    where
+        M: NetlinkSerializable + NetlinkDeserializable,
+    {
+        let count = requests.len();
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        let mut datagram = Vec::with_capacity(512 * count);
+        let envelope = self.sequence.wrapping_add(1);
+        push(&mut datagram, begin, NLM_F_REQUEST, envelope);
+        for (place, request) in requests.into_iter().enumerate() {
+            // Kernels before 6.10 acknowledge neither end of the envelope: the last request does.
+            let ack = if place + 1 == count { NLM_F_ACK } else { 0 };
+            push(&mut datagram, request.message, request.flags | NLM_F_REQUEST | ack, envelope.wrapping_add(1 + place as u32));
+        }
+        self.sequence = envelope.wrapping_add(1 + count as u32);
+        push(&mut datagram, end, NLM_F_REQUEST, self.sequence);
+        self.raw.send(&datagram, 0)?;
+        self.collect(envelope.wrapping_add(1), count, true)
     }
 
     /// Sends one request and waits for its acknowledgement.
@@ -99,13 +137,21 @@ impl Socket {
         }
     }
 
-    fn collect<M: NetlinkDeserializable>(&mut self, first: u32, count: usize) -> Result<Vec<Vec<M>>, Refusal> {
+    /// `enveloped` requests follow one that stands for all of them: its refusal is the last word.
+    fn collect<M: NetlinkDeserializable>(&mut self, first: u32, count: usize, enveloped: bool) -> Result<Vec<Vec<M>>, Refusal> {
         let mut answers: Vec<Vec<M>> = (0..count).map(|_| Vec::new()).collect();
         let mut refusal: Option<Refusal> = None;
         let mut done = false;
         while !done {
             self.receive(|header, payload| {
                 let place = header.sequence_number.wrapping_sub(first) as usize;
+                if enveloped && header.sequence_number == first.wrapping_sub(1) && header.message_type == NLMSG_ERROR {
+                    done = true;
+                    if let Some(new) = parse_error(header, payload, 0) {
+                        refusal.get_or_insert(new);
+                    }
+                    return Ok(());
+                }
                 if place >= count {
                     return Ok(()); // a late answer to an earlier batch that was given up
                 }
@@ -196,23 +242,32 @@ fn decode<M: NetlinkDeserializable>(header: &NetlinkHeader, payload: &[u8]) -> R
 }
 
 fn malformed(why: impl ToString) -> Refusal {
-    Refusal { errno: libc::EBADMSG, message: Some(why.to_string()), request: 0 }
+    Refusal { errno: libc::EBADMSG, message: Some(why.to_string()), offset: None, request: 0 }
 }
 
 /// NLMSG_ERROR and NLMSG_DONE carry an errno; an error is followed by the request's header and, perhaps, extended ack attributes.
 fn parse_error(header: &NetlinkHeader, payload: &[u8], request: usize) -> Option<Refusal> {
     let errno = -i32::from_ne_bytes(payload.get(..4)?.try_into().ok()?);
-    let attributes = if header.message_type == NLMSG_ERROR { 20 } else { 4 };
-    (errno != 0).then(|| Refusal { errno, message: payload.get(attributes..).and_then(extended_ack), request })
+    let attributes = payload.get(if header.message_type == NLMSG_ERROR { 20 } else { 4 }..).unwrap_or_default();
+    (errno != 0).then(|| Refusal { errno, message: extended_ack_message(attributes), offset: extended_ack_offset(attributes), request })
 }
 
-fn extended_ack(mut attributes: &[u8]) -> Option<String> {
+fn extended_ack_message(attributes: &[u8]) -> Option<String> {
+    let text = extended_ack(attributes, NLMSGERR_ATTR_MSG)?.split(|byte| *byte == 0).next()?;
+    Some(String::from_utf8_lossy(text).trim_end_matches('.').to_owned())
+}
+
+fn extended_ack_offset(attributes: &[u8]) -> Option<usize> {
+    let offset = extended_ack(attributes, NLMSGERR_ATTR_OFFS)?.first_chunk()?;
+    Some(u32::from_ne_bytes(*offset) as usize)
+}
+
+fn extended_ack(mut attributes: &[u8], kind: u16) -> Option<&[u8]> {
     while let [l0, l1, t0, t1, ..] = *attributes {
         let length = u16::from_ne_bytes([l0, l1]) as usize;
         let value = attributes.get(4..length)?;
-        if u16::from_ne_bytes([t0, t1]) & 0x3fff == NLMSGERR_ATTR_MSG {
-            let text = value.split(|byte| *byte == 0).next()?;
-            return Some(String::from_utf8_lossy(text).trim_end_matches('.').to_owned());
+        if u16::from_ne_bytes([t0, t1]) & 0x3fff == kind {
+            return Some(value);
         }
         attributes = attributes.get(length.next_multiple_of(4)..)?;
     }

@@ -10,6 +10,8 @@ pub(crate) struct Refusal {
     pub(crate) errno: i32,
     /// The extended ack's message, such as `Nexthop has invalid gateway`.
     pub(crate) message: Option<String>,
+    /// Where in the request the offending attribute is, in bytes from its netlink header.
+    pub(crate) offset: Option<usize>,
     /// Which request of a batch it was, counted from 0.
     pub(crate) request: usize,
 }
@@ -23,8 +25,8 @@ impl Refusal {
 impl From<io::Error> for Refusal {
     fn from(e: io::Error) -> Self {
         match e.raw_os_error() {
-            Some(errno) => Self { errno, message: None, request: 0 },
-            None => Self { errno: libc::EIO, message: Some(e.to_string()), request: 0 },
+            Some(errno) => Self { errno, message: None, offset: None, request: 0 },
+            None => Self { errno: libc::EIO, message: Some(e.to_string()), offset: None, request: 0 },
         }
     }
 }

@@ -1,0 +1,28 @@
+//! nf_tables: a typed model of rulesets, to the kernel and back, and to the text of `nft list ruleset`.
+//!
+//! Two levels. [`expr`] mirrors the kernel's expressions, [`statement`] nft's words; `lift` and `resolve` lead up from the one to the
+//! other, `lower` leads down. The text is made from statements, so that what `nft` or iptables-nft installed reads as well as what
+//! netlab did.
+
+mod codec;
+mod data;
+mod expr;
+mod family;
+mod items;
+mod keys;
+mod lift;
+mod message;
+mod object;
+mod render;
+mod resolve;
+mod ruleset;
+mod statement;
+mod template;
+mod types;
+mod userdata;
+mod wire;
+mod words;
+
+pub use family::Family;
+pub use object::{Chain, Hits, Rule, Table};
+pub use ruleset::Ruleset;

@@ -1,0 +1,42 @@
+//! What nf_tables rules a namespace has.
+
+use std::collections::BTreeMap;
+use std::panic::Location;
+
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::{LinkAttribute, LinkMessage};
+
+use crate::error::{At, Doing, Result};
+use crate::netns::Netns;
+use crate::nft::Ruleset;
+
+impl Netns {
+    /// All nf_tables rules of the namespace, with their sets and counters. Equals `nft list ruleset`.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel has no nf_tables, or the caller may not see them ([`is_permission`](crate::Error::is_permission)).
+    #[track_caller]
+    pub fn ruleset(&self) -> Result<Ruleset> {
+        let here = Location::caller();
+        let what = || format!("list the rules of `{}`", self.name());
+        let mut socket = self.netfilter().doing(what).at(here)?;
+        let ruleset = Ruleset::list(&mut socket).doing(what).at(here)?;
+        drop(socket);
+        let interfaces = if ruleset.has_indexes() { self.interface_names().doing(what).at(here)? } else { BTreeMap::new() };
+        Ok(ruleset.describe(interfaces))
+    }
+
+    fn interface_names(&self) -> std::result::Result<BTreeMap<u32, String>, crate::sys::Refusal> {
+        let links = self.dump(RouteNetlinkMessage::GetLink(LinkMessage::default()))?;
+        let name = |message| {
+            let RouteNetlinkMessage::NewLink(link) = message else { return None };
+            let name = link.attributes.into_iter().find_map(|attribute| match attribute {
+                LinkAttribute::IfName(name) => Some(name),
+                _ => None,
+            });
+            Some((link.header.index, name?))
+        };
+        Ok(links.into_iter().filter_map(name).collect())
+    }
+}

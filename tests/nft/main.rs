@@ -1,0 +1,5 @@
+//! nf_tables rulesets, held against the real `nft` and iptables-nft.
+
+mod corpus;
+mod listing;
+mod oracle;
