@@ -1,15 +1,15 @@
 //! Rules in nft's language, by the chain that they go into.
 
 /// Rules for one chain.
-pub struct Chain {
+pub(crate) struct Chain {
     /// What `nft -f` loads first.
-    pub setting: &'static str,
+    pub(crate) setting: &'static str,
     /// Family, table and chain.
-    pub place: &'static str,
-    pub rules: &'static str,
+    pub(crate) place: &'static str,
+    pub(crate) rules: &'static str,
 }
 
-pub const CHAINS: &[Chain] = &[INET_FILTER, IP_FILTER, IP6_FILTER, BRIDGE, NETDEV, NAT_POST, NAT_PRE, INET_NAT_PRE, INET_NAT_POST, MANGLE, ARP, RAW];
+pub(crate) const CHAINS: &[Chain] = &[INET_FILTER, IP_FILTER, IP6_FILTER, BRIDGE, NETDEV, NAT_POST, NAT_PRE, INET_NAT_PRE, INET_NAT_POST, MANGLE, ARP, RAW];
 
 const INET_FILTER: Chain = Chain {
     setting: "
@@ -18,20 +18,20 @@ const INET_FILTER: Chain = Chain {
             set six { type ipv6_addr; elements = { fe80::1, ::1, 2001:db8::5 } }
             set pairs { type ipv4_addr . inet_service; elements = { 10.0.0.1 . 80, 10.0.0.2 . 443 } }
             set ranges { type ipv4_addr . inet_service; flags interval; elements = { 10.0.0.0/24 . 80-90, 10.1.0.1 . 443 } }
-            set timed { type ipv4_addr; flags timeout; timeout 1h; }
-            set dynamic { type ipv4_addr; size 65535; flags dynamic,timeout; timeout 1m; }
-            set commented { type inet_service; comment \"ports\"; elements = { 22 comment \"ssh\", 80 } }
-            set marks { type mark; elements = { 1, 2, 0x100 } }
-            set names { type ifname; elements = { eth0, lo, wan1, ab } }
+            set slowly { type ipv4_addr; flags timeout; timeout 1h; }
+            set dyn { type ipv4_addr; size 65535; flags dynamic,timeout; timeout 1m; }
+            set kept { type inet_service; comment \"ports\"; elements = { 22 comment \"ssh\", 80 } }
+            set marked { type mark; elements = { 1, 2, 0x100 } }
+            set links { type ifname; elements = { \"eth0\", \"lo\", \"wan1\", \"ab\" } }
             set merged { type inet_service; flags interval; auto-merge; elements = { 1-10, 5-20, 30 } }
-            set memory { type ipv4_addr; policy memory; size 100; gc-interval 10s; timeout 10m; }
-            map ports { type inet_service : ipv4_addr; elements = { 80 : 1.2.3.4, 443 : 1.2.3.5 } }
+            set small { type ipv4_addr; policy memory; size 100; gc-interval 10s; timeout 10m; }
+            map targets { type inet_service : ipv4_addr; elements = { 80 : 1.2.3.4, 443 : 1.2.3.5 } }
             map verdicts { type ifname : verdict; flags interval; elements = { \"eth*\" : jump other, \"lo\" : accept } }
             map mark_of { type ipv4_addr : mark; flags interval; elements = { 10.0.0.0/24 : 0x1, 10.0.1.0/24 : 0x2 } }
             counter hits { packets 5 bytes 100; }
             quota big { over 25 mbytes }
             limit slow { rate 5/minute }
-            map counters { type ipv4_addr : counter; elements = { 1.2.3.4 : \"hits\" } }
+            map count_of { type ipv4_addr : counter; elements = { 1.2.3.4 : \"hits\" } }
             chain other { }
             chain c { comment \"the chain\"; type filter hook forward priority filter - 5; policy drop; }
         }",
@@ -101,7 +101,7 @@ const INET_FILTER: Chain = Chain {
         tcp dport { 22, 80, 443 } accept
         tcp dport { 22, 80, 8000-8100 } accept
         tcp dport != { 22, 80 } accept
-        tcp dport @commented accept
+        tcp dport @kept accept
         tcp sport 1 tcp dport 2
         udp dport 53 accept
         udp sport 67 udp dport 68 accept
@@ -121,6 +121,12 @@ const INET_FILTER: Chain = Chain {
         meta nfproto ipv4 tcp dport 22
         meta nfproto ipv4 counter ip saddr 10.0.0.1
         meta nfproto ipv4 meta l4proto tcp
+        tcp dport 80 ct original proto-dst 80
+        tcp dport 80 counter tcp sport 5
+        meta l4proto tcp counter tcp sport 5
+        ip saddr 10.0.0.1 counter ip daddr 10.0.0.2
+        ip saddr vmap { 10.0.0.1 : accept } tcp dport 80
+        ct state new ip saddr 10.0.0.1 log tcp dport 80 accept
         ip protocol tcp
         ip protocol tcp tcp dport 80
         ip protocol { tcp, udp }
@@ -185,12 +191,12 @@ const INET_FILTER: Chain = Chain {
         meta mark 0x10-0x20
         meta mark { 1, 2, 0x10 }
         meta mark { 1-5, 7 }
-        meta mark @marks
+        meta mark @marked
         meta mark > 5
-        iifname @names
+        iifname @links
         ct mark 0x5
         ct mark & 0xff == 0x10
-        ct mark @marks
+        ct mark @marked
         ct state new
         ct state != new
         ct state established,related accept
@@ -211,7 +217,6 @@ const INET_FILTER: Chain = Chain {
         ct reply ip daddr != 1.2.3.4
         ct original ip6 daddr fe80::1
         ct original ip daddr { 1.2.3.4, 1.2.3.5 }
-        ct original proto-dst 80
         ct original protocol tcp
         ct original l3proto ipv4
         ct original packets > 10
@@ -247,19 +252,14 @@ const INET_FILTER: Chain = Chain {
         meta skgid != 0
         meta cpu 0
         meta cgroup 5
-        meta priority 1:2
         meta priority none
         meta random < 1000
-        meta nftrace 1
         meta iifkind "bridge"
         meta oifkind "veth"
         meta ipsec exists
         rt ip nexthop 10.0.0.1
         rt ip6 nexthop fe80::1
         rt mtu 1500
-        socket transparent 1
-        socket mark 0x5
-        socket wildcard 0
         numgen inc mod 2 0
         numgen inc mod 10 offset 5 7
         numgen random mod 10 < 5
@@ -283,7 +283,6 @@ const INET_FILTER: Chain = Chain {
         quota 5 kbytes
         ct count 20
         ct count over 5 reject
-        last
         log
         log prefix "a prefix: "
         log group 2
@@ -322,8 +321,6 @@ const INET_FILTER: Chain = Chain {
         ct mark set 0x5
         ct mark set ct mark & 0xffffff00 | 0x5
         meta nftrace set 1
-        meta pkttype set host
-        meta priority set 1:2
         meta priority set none
         meta iifname "a" meta oifname "b"
         ip dscp set cs1
@@ -343,19 +340,18 @@ const INET_FILTER: Chain = Chain {
         ip saddr vmap { 10.0.0.0/8 : accept, 192.168.0.0/16 : continue }
         ip saddr . tcp dport vmap { 10.0.0.1 . 80 : accept }
         ip protocol vmap { tcp : jump other, udp : accept }
-        tcp dport map @ports 1.2.3.4
         counter name "hits"
         counter name "hits" drop
         quota name "big" drop
         limit name "slow" accept
-        counter name ip saddr map @counters
-        add @timed { ip saddr }
-        update @dynamic { ip saddr }
-        update @dynamic { ip saddr timeout 5s }
-        add @dynamic { ip saddr limit rate 10/second } drop
-        update @dynamic { ip saddr counter }
-        update @dynamic { ip saddr limit rate over 10/second burst 7 packets } drop
-        delete @dynamic { ip saddr }
+        counter name ip saddr map @count_of
+        add @slowly { ip saddr }
+        update @dyn { ip saddr }
+        update @dyn { ip saddr timeout 5s }
+        add @dyn { ip saddr limit rate 10/second } drop
+        update @dyn { ip saddr counter }
+        update @dyn { ip saddr limit rate over 10/second burst 7 packets } drop
+        delete @dyn { ip saddr }
         @th,16,16 80
         @nh,8,16 0x1234
         @ll,0,48 0x112233445566
@@ -364,13 +360,13 @@ const INET_FILTER: Chain = Chain {
         ah spi 5
         esp spi 5
         vlan id 5
-        arp operation request
-        dup to 10.0.0.1
     "#,
 };
 
 const IP_FILTER: Chain = Chain {
-    setting: "table ip filter { chain x { }\n chain INPUT { type filter hook input priority 0; policy accept; } }",
+    setting: "table ip filter { chain x { }
+        chain INPUT { type filter hook input priority 0; policy accept; }
+        }",
     place: "ip filter INPUT",
     rules: r#"
         ip saddr 10.0.0.1
@@ -391,11 +387,10 @@ const IP_FILTER: Chain = Chain {
         ip saddr 10.0.0.0/8 ip daddr 10.0.0.0/8 tcp sport 5 tcp dport 6 accept
         ip ttl 5 ip protocol udp
         ct original saddr 10.0.0.1
-        ct original daddr 10.0.0.0/8
+        ct original daddr 10.0.0.2
         ct state new tcp dport { 80, 443 } ct count 5
         ether saddr 00:11:22:33:44:55 accept
         meta mark & 0x1 == 0x1 goto x
-        ip saddr 10.0.0.1 tcp dport 80 ip daddr 10.0.0.2 udp dport 53
         numgen inc mod 3 vmap { 0 : jump x, 1 : accept, 2 : drop }
         dup to 10.0.0.1 device "lo"
         log group 5 counter drop
@@ -403,7 +398,8 @@ const IP_FILTER: Chain = Chain {
 };
 
 const IP6_FILTER: Chain = Chain {
-    setting: "table ip6 filter { chain INPUT { type filter hook input priority 10; policy drop; } }",
+    setting: "table ip6 filter { chain INPUT { type filter hook input priority 10; policy drop; }
+        }",
     place: "ip6 filter INPUT",
     rules: r#"
         ip6 saddr fe80::1
@@ -420,12 +416,12 @@ const IP6_FILTER: Chain = Chain {
         ct original saddr fe80::1
         exthdr frag exists
         ip6 saddr fe80::/64 ip6 daddr ff02::1 accept
-        frag more-fragments 1
     "#,
 };
 
 const BRIDGE: Chain = Chain {
-    setting: "table bridge t { chain c { type filter hook forward priority filter; policy accept; } }",
+    setting: "table bridge t { chain c { type filter hook forward priority filter; policy accept; }
+        }",
     place: "bridge t c",
     rules: r#"
         ether saddr 00:11:22:33:44:55
@@ -449,7 +445,6 @@ const BRIDGE: Chain = Chain {
         vlan id 5 ip saddr 10.0.0.1
         ether type vlan
         meta pkttype broadcast drop
-        ct state established accept
         ip protocol tcp
         ip protocol tcp tcp dport 80
         meta mark set 0x1
@@ -459,7 +454,8 @@ const BRIDGE: Chain = Chain {
 const NETDEV: Chain = Chain {
     setting: "table netdev t { chain c { type filter hook ingress device \"lo\" priority filter; policy accept; }
         chain out { type filter hook egress device \"lo\" priority 5; policy drop; }
-        chain far { type filter hook ingress device \"lo\" priority -500; } }",
+        chain far { type filter hook ingress device \"lo\" priority -500; }
+        }",
     place: "netdev t c",
     rules: r#"
         ip saddr 10.0.0.1 drop
@@ -485,7 +481,8 @@ const NAT_POST: Chain = Chain {
         chain INPUT { type nat hook input priority 100; policy accept; }
         chain OUTPUT { type nat hook output priority -100; policy accept; } 
         chain near { type nat hook postrouting priority srcnat + 10; policy accept; }
-        chain far { type nat hook postrouting priority srcnat + 11; policy accept; } }",
+        chain far { type nat hook postrouting priority srcnat + 11; policy accept; }
+        }",
     place: "ip nat POSTROUTING",
     rules: r#"
         masquerade
@@ -520,7 +517,8 @@ const NAT_PRE: Chain = Chain {
     setting: "table ip nat { chain PREROUTING { type nat hook prerouting priority dstnat; policy accept; }
         chain svc { }
         chain early { type nat hook prerouting priority dstnat - 10; policy accept; }
-        chain OUTPUT { type nat hook output priority dstnat; policy accept; } }",
+        chain OUTPUT { type nat hook output priority -100; policy accept; }
+        }",
     place: "ip nat PREROUTING",
     rules: r#"
         dnat to 10.0.0.2
@@ -548,7 +546,8 @@ const NAT_PRE: Chain = Chain {
 };
 
 const INET_NAT_PRE: Chain = Chain {
-    setting: "table inet nat { chain c { type nat hook prerouting priority dstnat; policy accept; } }",
+    setting: "table inet nat { chain c { type nat hook prerouting priority dstnat; policy accept; }
+        }",
     place: "inet nat c",
     rules: r#"
         dnat ip to 10.0.0.2
@@ -568,8 +567,10 @@ const INET_NAT_PRE: Chain = Chain {
 };
 
 const INET_NAT_POST: Chain = Chain {
-    setting: "table inet nat { chain c { type nat hook postrouting priority srcnat; policy accept; } }
-        table ip6 nat { chain c { type nat hook postrouting priority srcnat; policy accept; } }",
+    setting: "table inet nat { chain c { type nat hook postrouting priority srcnat; policy accept; }
+        }
+        table ip6 nat { chain c { type nat hook postrouting priority srcnat; policy accept; }
+        }",
     place: "inet nat c",
     rules: r#"
         masquerade
@@ -588,8 +589,10 @@ const MANGLE: Chain = Chain {
     setting: "table ip mangle { chain PREROUTING { type filter hook prerouting priority mangle; policy accept; }
             chain OUTPUT { type route hook output priority mangle; policy accept; }
             chain named { type filter hook forward priority security; }
-            chain number { type filter hook forward priority 71; } }
-        table ip6 mangle { chain PREROUTING { type filter hook prerouting priority -149; policy accept; } }
+            chain number { type filter hook forward priority 71; }
+        }
+        table ip6 mangle { chain PREROUTING { type filter hook prerouting priority -149; policy accept; }
+        }
         table inet empty { }",
     place: "ip mangle PREROUTING",
     rules: r#"
@@ -608,7 +611,8 @@ const MANGLE: Chain = Chain {
 };
 
 const ARP: Chain = Chain {
-    setting: "table arp t { chain c { type filter hook input priority filter; policy accept; } }",
+    setting: "table arp t { chain c { type filter hook input priority filter; policy accept; }
+        }",
     place: "arp t c",
     rules: r#"
         arp operation request
@@ -626,7 +630,8 @@ const ARP: Chain = Chain {
 
 const RAW: Chain = Chain {
     setting: "table inet raw { flags dormant; comment \"the table\"; chain c { type filter hook prerouting priority raw; policy accept; }
-        chain ingress { type filter hook ingress device \"lo\" priority 0; policy accept; } }",
+        chain ingress { type filter hook ingress device \"lo\" priority 0; policy accept; }
+        }",
     place: "inet raw c",
     rules: r#"
         notrack
@@ -636,6 +641,5 @@ const RAW: Chain = Chain {
         tcp dport 80 tproxy ip to 127.0.0.1:50080
         tcp dport 80 tproxy ip6 to [::1]:50080
         tcp dport 80 tproxy to :50080
-        tcp flags syn / syn,rst synproxy mss 1460 wscale 7
     "#,
 };

@@ -28,6 +28,7 @@ fn every_rule_of_the_corpus_reads_as_nft_prints_it() -> Result<()> {
         wrong.extend(differences(&nft, &ours));
     }
     println!("{compared} lines compared");
+    println!("not taken:\n{}", refused.join("\n"));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(refused.is_empty(), "not taken:\n{}", refused.join("\n"));
     Ok(())

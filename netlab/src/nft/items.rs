@@ -44,6 +44,13 @@ impl Layout {
         Self::of_types(&DataType::split(set.data_type.unwrap_or(0)), set.data_len.unwrap_or(0) as usize, host)
     }
 
+    fn length(&self) -> usize {
+        match self.0.as_slice() {
+            [one] => one.bytes,
+            several => several.iter().map(|part| part.bytes.next_multiple_of(4)).sum(),
+        }
+    }
+
     /// The fields of a key, big-endian. Intervals are big-endian in the kernel already.
     fn unpack(&self, mut bytes: &[u8], interval: bool) -> Vec<Vec<u8>> {
         let mut fields = Vec::new();
@@ -93,8 +100,24 @@ pub(super) fn items(set: &Set, layout: &Layout) -> Items {
         item.comment = userdata::text(&element.userdata, userdata::COMMENT);
         item.exprs = element.exprs.clone();
     }
-    items.sort_by(|(a, _), (b, _)| a.key.is_empty().cmp(&b.key.is_empty()).then_with(|| a.key.cmp(&b.key)));
+    items.sort_by_cached_key(|(item, _)| (item.key.is_empty(), order(item, &DataType::split(set.key_type), is_interval)));
     Items { items: items.into_iter().map(|(item, _)| item).collect(), data_types }
+}
+
+/// What nft sorts by. It takes names for numbers in host byte order, so that shorter ones come first, unless the set has intervals; and of
+/// several flags it looks at the first.
+fn order(item: &Item, types: &[DataType], interval: bool) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+    let mut key = item.key.clone();
+    for ((from, _), data_type) in key.iter_mut().zip(types) {
+        if *data_type == DataType::IfName && !interval {
+            from.resize(16, 0);
+            from.reverse();
+        }
+        if let (true, [flags]) = (data_type.is_flags(), from.as_mut_slice()) {
+            *flags &= flags.wrapping_neg();
+        }
+    }
+    key
 }
 
 fn gives(element: &Element, layout: &Layout, data_type: Option<u32>) -> Option<Gives> {
@@ -105,7 +128,12 @@ fn gives(element: &Element, layout: &Layout, data_type: Option<u32>) -> Option<G
         Data::Verdict(verdict) => Some(Gives::Verdict(verdict.clone())),
         Data::Value(value) => {
             data_type?;
-            Some(Gives::Values(layout.unpack(value, false).into_iter().map(|field| (field, None)).collect()))
+            // A map to nets gives the first and the last address of each.
+            let whole = layout.length();
+            let (from, to) = value.split_at(if value.len() == 2 * whole { whole } else { value.len() });
+            let mut to = layout.unpack(to, false).into_iter();
+            let from = layout.unpack(from, false).into_iter();
+            Some(Gives::Values(from.map(|field| (field, to.next().filter(|to| !to.is_empty()))).collect()))
         }
     }
 }

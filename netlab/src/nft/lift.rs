@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::data::{Data, Register};
-use super::expr::{BitwiseOp, Bitwise, CmpOp, Dynset, Expr, NatKind, NumgenKind, RejectKind, nat_flags};
+use super::expr::{BitwiseOp, Bitwise, CmpOp, CtKey, Dynset, Expr, NatKind, NumgenKind, RejectKind, nat_flags};
 use super::family::Family;
 use super::items::{Layout, items};
 use super::object::{Hits, Set, set_flags};
@@ -11,8 +11,8 @@ use super::statement::{Key, Operand, SetRef, Source, Statement};
 use super::types::DataType;
 
 /// What the expressions of one rule say, not yet with the names of header fields.
-pub(super) fn lift(exprs: &[Expr], sets: &[Set]) -> Vec<Statement> {
-    let mut lift = Lift { sets, registers: BTreeMap::new(), statements: Vec::new(), bound: None };
+pub(super) fn lift(family: Family, exprs: &[Expr], sets: &[Set]) -> Vec<Statement> {
+    let mut lift = Lift { family, sets, registers: BTreeMap::new(), statements: Vec::new(), bound: None };
     for expression in exprs {
         let bound = lift.bound.take();
         if lift.step(expression, bound).is_none() {
@@ -23,6 +23,7 @@ pub(super) fn lift(exprs: &[Expr], sets: &[Set]) -> Vec<Statement> {
 }
 
 struct Lift<'a> {
+    family: Family,
     sets: &'a [Set],
     registers: BTreeMap<Register, Loaded>,
     statements: Vec<Statement>,
@@ -61,7 +62,7 @@ impl Lift<'_> {
                 _ => None,
             },
             Expr::Ct(e) => {
-                let key = Key::Ct { key: e.key, direction: e.direction };
+                let key = Key::Ct { key: self.ct_key(e.key), direction: e.direction };
                 match (e.dreg, e.sreg) {
                     (Some(dreg), _) => self.load(dreg, key),
                     (None, Some(sreg)) => self.set(key, sreg),
@@ -76,9 +77,14 @@ impl Lift<'_> {
                     _ => None,
                 }
             }
-            Expr::Exthdr(e) if e.sreg.is_none() => {
+            Expr::Exthdr(e) => {
                 let exists = e.flags.unwrap_or(0) & 1 != 0;
-                self.load(e.dreg?, Key::Exthdr { op: e.op.unwrap_or(0), kind: e.kind, offset: e.offset, bytes: e.len, exists })
+                let key = Key::Exthdr { op: e.op.unwrap_or(0), kind: e.kind, offset: e.offset, bytes: e.len, exists };
+                match (e.dreg, e.sreg) {
+                    (Some(dreg), _) => self.load(dreg, key),
+                    (None, Some(sreg)) => self.set(key, sreg),
+                    _ => None,
+                }
             }
             Expr::Fib(e) => self.load(e.dreg, Key::Fib { result: e.result, flags: e.flags }),
             Expr::Rt(e) => self.load(e.dreg, Key::Route(e.key)),
@@ -139,6 +145,17 @@ impl Lift<'_> {
         }
     }
 
+    /// Addresses of a connection have a key of no family, which is that of the table.
+    fn ct_key(&self, key: CtKey) -> CtKey {
+        match (key, self.family) {
+            (CtKey::SRC, Family::Ip) => CtKey::SRC_IP,
+            (CtKey::SRC, Family::Ip6) => CtKey::SRC_IP6,
+            (CtKey::DST, Family::Ip) => CtKey::DST_IP,
+            (CtKey::DST, Family::Ip6) => CtKey::DST_IP6,
+            _ => key,
+        }
+    }
+
     fn target(&self, expression: &Expr) -> Option<Statement> {
         Some(match expression {
             Expr::Counter(e) => Statement::Counter(Some(Hits { packets: e.packets.unwrap_or(0), bytes: e.bytes.unwrap_or(0) })),
@@ -162,7 +179,7 @@ impl Lift<'_> {
             },
             Expr::Reject(e) => {
                 let code = if e.kind == RejectKind::TCP_RESET { 0 } else { e.code? };
-                Statement::Reject { kind: e.kind, code }
+                Statement::Reject { kind: e.kind, code, ip6: false }
             }
             Expr::Nat(e) => Statement::Nat {
                 kind: if e.kind == NatKind::SOURCE { NatKind::SOURCE } else { NatKind::DESTINATION },
@@ -305,6 +322,6 @@ impl Lift<'_> {
         let (name, data) = (set.name.clone(), self.source(e.data, None));
         let several = e.expressions.iter().flatten();
         let exprs = e.expression.iter().chain(several).map(|stateful| (*stateful.0).clone()).collect();
-        self.push(Statement::Update { set: name, op: e.op, key, data, timeout: e.timeout, exprs })
+        self.push(Statement::Update { set: name, op: e.op, key, data, timeout: e.timeout.filter(|t| *t != 0), exprs })
     }
 }

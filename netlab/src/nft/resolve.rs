@@ -5,7 +5,7 @@
 
 use super::expr::{CmpOp, MetaKey, PayloadBase, RejectKind};
 use super::family::Family;
-use super::statement::{Key, Operand, Source, Statement};
+use super::statement::{Key, Operand, SetRef, Source, Statement};
 use super::template::{self, Template};
 use super::types::DataType;
 
@@ -56,15 +56,19 @@ impl Resolver {
             Statement::Masquerade { ports, flags } => Statement::Masquerade { ports: ports.map(|s| self.source(s)), flags },
             Statement::Redirect { ports, flags } => Statement::Redirect { ports: ports.map(|s| self.source(s)), flags },
             Statement::Queue { first, total, flags, by } => Statement::Queue { first, total, flags, by: by.map(|key| self.key(key)) },
-            Statement::Reject { kind, code } => {
-                if kind == RejectKind::ICMP && self.family.is_mixed() {
-                    self.kill(PayloadBase::NETWORK);
+            Statement::Reject { kind, code, .. } => {
+                match kind {
+                    RejectKind::ICMP if self.family.is_mixed() => self.kill(PayloadBase::NETWORK),
+                    RejectKind::TCP_RESET if !self.family.is_mixed() => self.kill(PayloadBase::TRANSPORT),
+                    _ => {}
                 }
-                Statement::Reject { kind, code }
+                Statement::Reject { kind, code, ip6: self.network == Some("ip6") }
             }
             other => other,
         };
         self.done.push(Some(statement));
+        // nft looks no further back than the last target.
+        self.dependency = [None; 3];
     }
 
     fn source(&mut self, source: Source) -> Source {
@@ -88,7 +92,7 @@ impl Resolver {
                 let inner = self.key(*key);
                 if let Key::Payload { base, offset, bits, field: None | Some(_) } = &inner
                     && xor.iter().all(|byte| *byte == 0)
-                    && let Some(field) = self.part(*base, *offset, *bits, &mask)
+                    && let Some(field) = self.part(*base, *offset, *bits, &mask, false)
                 {
                     self.named(*base, Some(field));
                     return Key::field(field);
@@ -100,6 +104,10 @@ impl Resolver {
                 key @ Key::Payload { field: Some(field), .. } if !left && by > 0 && field.bits % 8 != 0 => key,
                 key => Key::Shift { key: Box::new(key), left, by },
             },
+            Key::Exthdr { op: 0, .. } => {
+                self.kill(PayloadBase::NETWORK);
+                key
+            }
             Key::Map { key, map } => Key::Map { key: Box::new(self.key(*key)), map },
             Key::Concat(keys) => Key::Concat(keys.into_iter().map(|key| self.key(key)).collect()),
             Key::Hash { of, modulus, seed, offset } => {
@@ -113,7 +121,7 @@ impl Resolver {
     fn take_set(&mut self, key: Key, value: Source) -> Statement {
         if let (Key::Payload { base, offset, bits, .. }, Source::Key(Key::Bits { mask, xor, .. })) = (&key, &value) {
             let kept: Vec<u8> = mask.iter().map(|byte| !byte).collect();
-            if let Some(field) = self.part(*base, *offset, *bits, &kept)
+            if let Some(field) = self.part(*base, *offset, *bits, &kept, true)
                 && let Some(value) = cut(field, *offset, xor)
             {
                 self.named(*base, Some(field));
@@ -131,7 +139,14 @@ impl Resolver {
                 self.take_masked(*key, mask, op, value);
             }
             (key, operand) => {
+                let before = key.clone();
                 let key = self.key(key);
+                let operand = match (before, operand, &key) {
+                    (Key::Bits { key: whole, .. }, Operand::Set(set), Key::Payload { field: Some(field), .. }) => {
+                        Operand::Set(cut_items(field, &whole, set))
+                    }
+                    (_, operand, _) => operand,
+                };
                 self.push(key, op, operand);
             }
         }
@@ -145,6 +160,9 @@ impl Resolver {
                 self.named(base, Some(field));
                 self.push(Key::field(field), op, Operand::Value(std::mem::replace(&mut value, rest)));
                 (offset, bits) = (offset + field.bits, bits - field.bits);
+                if bits == 0 {
+                    return;
+                }
             }
         }
         if let Some(field) = self.longer(base, offset, bits) {
@@ -158,7 +176,7 @@ impl Resolver {
 
     fn take_masked(&mut self, key: Key, mask: Vec<u8>, op: CmpOp, value: Vec<u8>) {
         if let Key::Payload { base, offset, bits, field: None } = key
-            && let Some(field) = self.part(base, offset, bits, &mask)
+            && let Some(field) = self.part(base, offset, bits, &mask, false)
             && let Some(value) = cut(field, offset, &value)
         {
             self.named(base, Some(field));
@@ -169,7 +187,7 @@ impl Resolver {
         let zero = value.iter().all(|byte| *byte == 0);
         let (op, operand) = match leading_ones(&mask) {
             _ if data_type.is_flags() && zero && op == CmpOp::NEQ => (CmpOp::EQ, Operand::Any(mask)),
-            _ if data_type.is_flags() && zero && op == CmpOp::EQ && data_type != DataType::TcpFlag => (CmpOp::NEQ, Operand::Any(mask)),
+            _ if data_type.is_flags() && zero && op == CmpOp::EQ => (CmpOp::NEQ, Operand::Any(mask)),
             _ if data_type.is_flags() && matches!(op, CmpOp::EQ | CmpOp::NEQ) => (op, Operand::Masked(value, mask)),
             Some(length) if data_type.has_prefixes() && matches!(op, CmpOp::EQ | CmpOp::NEQ) => (op, Operand::Prefix(value, length)),
             _ => {
@@ -181,6 +199,15 @@ impl Resolver {
     }
 
     fn push(&mut self, key: Key, op: CmpOp, operand: Operand) {
+        let operand = match operand {
+            // Only the leading bytes of an address were compared.
+            Operand::Value(mut value) if value.len() < key.bytes() && matches!(key.data_type(), DataType::Ipv4 | DataType::Ipv6) => {
+                let length = 8 * u32::try_from(value.len()).unwrap_or(0);
+                value.resize(key.bytes(), 0);
+                Operand::Prefix(value, length)
+            }
+            other => other,
+        };
         if let (CmpOp::EQ, Operand::Value(value)) = (op, &operand) {
             self.learn(&key, value);
         }
@@ -213,10 +240,11 @@ impl Resolver {
                 ("ether" | "vlan", "type") => {
                     if value == [0x81, 0] {
                         self.link = Some("vlan");
+                        self.dependency[0] = Some(place);
                     } else {
                         self.network = short().and_then(template::network).or(self.network);
+                        self.dependency[1] = Some(place);
                     }
-                    self.dependency[1] = Some(place);
                 }
                 ("ip", "protocol") | ("ip6", "nexthdr") => self.learn_transport(value, place),
                 _ => {}
@@ -283,17 +311,27 @@ impl Resolver {
         header.find(|field| field.offset == offset && field.bits > bits && bits > 0 && field.data_type.has_prefixes())
     }
 
-    /// The field of which the mask cuts all bits out of the stretch.
-    fn part(&self, base: PayloadBase, offset: u32, bits: u32, mask: &[u8]) -> Option<&'static Template> {
+    /// The field of which the mask cuts all bits out of the stretch; one of whole bytes only if that is asked for.
+    fn part(&self, base: PayloadBase, offset: u32, bits: u32, mask: &[u8], whole_bytes: bool) -> Option<&'static Template> {
         let first = mask.iter().position(|byte| *byte != 0)?;
         let leading = u32::try_from(first).ok()? * 8 + mask[first].leading_zeros();
         let ones: u32 = mask.iter().map(|byte| byte.count_ones()).sum();
         let field = self.header(base).iter().find(|field| {
-            (field.offset, field.bits) == (offset.saturating_add(leading), ones) && field.bits % 8 != 0 && ones < bits
+            (field.offset, field.bits) == (offset.saturating_add(leading), ones) && (whole_bytes || field.bits % 8 != 0) && ones < bits
         })?;
         let whole = cut(field, offset, mask)?;
         (whole.iter().map(|byte| byte.count_ones()).sum::<u32>() == ones).then_some(field)
     }
+}
+
+/// The elements of a set that were compared with the stretch from which the field is cut.
+fn cut_items(field: &Template, whole: &Key, set: SetRef) -> SetRef {
+    let (Key::Payload { offset, .. }, SetRef::Anonymous(mut items)) = (whole, set.clone()) else { return set };
+    for (from, to) in items.items.iter_mut().flat_map(|item| &mut item.key) {
+        *from = cut(field, *offset, from).unwrap_or_default();
+        *to = to.as_ref().and_then(|to| cut(field, *offset, to));
+    }
+    SetRef::Anonymous(items)
 }
 
 /// The value of a field within a stretch that begins at `offset`, moved down to its lowest bit.

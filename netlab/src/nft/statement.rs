@@ -100,7 +100,8 @@ pub(crate) enum Statement {
     Connlimit { over: bool, count: u32 },
     Last(Option<u64>),
     Log { group: Option<u16>, prefix: Option<String>, snaplen: Option<u32>, threshold: Option<u16>, level: Option<u32>, flags: u32 },
-    Reject { kind: RejectKind, code: u8 },
+    /// For ICMP, whether it is that of IPv6.
+    Reject { kind: RejectKind, code: u8, ip6: bool },
     Nat { kind: NatKind, family: Family, address: Option<Source>, port: Option<Source>, flags: u32 },
     Masquerade { ports: Option<Source>, flags: u32 },
     Redirect { ports: Option<Source>, flags: u32 },
@@ -154,7 +155,7 @@ impl Key {
     /// Whether the kernel loads the key in host byte order.
     pub(crate) fn is_host_order(&self) -> bool {
         match self {
-            Self::Meta(MetaKey::RANDOM) => false,
+            Self::Meta(MetaKey::RANDOM) | Self::Ct { key: CtKey::ID, .. } => false,
             Self::Meta(_) | Self::Ct { .. } => match self.data_type() {
                 DataType::Integer => true,
                 other => other.is_host_order(),

@@ -48,7 +48,7 @@ impl Context<'_> {
             sets = rule.sets.iter().chain(self.sets).cloned().collect();
             &sets
         };
-        resolve(self.family, lift(&rule.exprs, sets))
+        resolve(self.family, lift(self.family, &rule.exprs, sets))
     }
 
     /// One rule, without its handle.
@@ -67,19 +67,19 @@ impl Context<'_> {
     pub(crate) fn table(&self, f: &mut fmt::Formatter<'_>, table: &Table) -> fmt::Result {
         let Table { family, name, .. } = table;
         writeln!(f, "table {family} {name} {{{}", self.handle(table.handle))?;
+        let flags: Vec<_> = [(1, "dormant"), (2, "owner")].iter().filter(|(flag, _)| table.flags & flag != 0).map(|(_, word)| *word).collect();
+        if !flags.is_empty() {
+            writeln!(f, "\tflags {}", flags.join(","))?;
+        }
         if let Some(comment) = &table.comment {
             writeln!(f, "\tcomment \"{comment}\"")?;
-        }
-        match table.flags & 3 {
-            0 => {}
-            1 => writeln!(f, "\tflags dormant\n")?,
-            2 => writeln!(f, "\tflags owner\n")?,
-            _ => writeln!(f, "\tflags dormant,owner\n")?,
         }
         let objects = table.objects.iter().map(|object| self.object(object));
         let sets = table.sets.iter().filter(|set| !set.is(super::object::set_flags::ANONYMOUS)).map(|set| self.set(set));
         let chains = table.chains.iter().map(|chain| self.chain(chain));
         let blocks: Vec<String> = objects.chain(sets).chain(chains).collect();
+        // The flags are a block of their own, the comment is not.
+        f.write_str(if flags.is_empty() || blocks.is_empty() { "" } else { "\n" })?;
         f.write_str(&blocks.join("\n"))?;
         writeln!(f, "}}")
     }

@@ -66,10 +66,11 @@ impl Context<'_> {
             (set_flags::TIMEOUT, "timeout"),
         ];
         let flags: Vec<_> = flags.iter().filter(|(flag, _)| set.is(*flag)).map(|(_, word)| *word).collect();
-        if !flags.is_empty() {
+        // nft leaves out `flags timeout` where a timeout says it.
+        if set.flags & (set_flags::CONSTANT | set_flags::DYNAMIC | set_flags::INTERVAL) != 0 || flags == ["timeout"] && set.timeout.is_none() {
             line(format!("flags {}", flags.join(",")));
         }
-        for statement in lift(&set.exprs, &[]) {
+        for statement in lift(self.family, &set.exprs, &[]) {
             line(self.statement(&statement));
         }
         if let Some(timeout) = set.timeout {
@@ -97,7 +98,6 @@ impl Context<'_> {
         let types = DataType::split(set.key_type);
         let list = items(set, &Layout::of_set(set));
         let per_line = match types.as_slice() {
-            _ if set.is(set_flags::MAP | set_flags::OBJECT) => 1,
             [T::Ipv4 | T::CtState | T::CtStatus | T::PacketType | T::ArpHardware] => 2,
             [one] if is_short(*one) => 5,
             _ => 1,
@@ -119,7 +119,7 @@ impl Context<'_> {
             9 => "ct expectation",
             kind => object_word(kind),
         };
-        let state = read_state(object).map(|expression| lift(&[expression], &[]));
+        let state = read_state(object).map(|expression| lift(self.family, &[expression], &[]));
         let state = state.iter().flatten().map(|statement| self.statement(statement)).map(|text| {
             let text = text.strip_prefix(word).unwrap_or(&text).trim_start();
             if text.is_empty() { String::new() } else { format!("\t\t{text}\n") }

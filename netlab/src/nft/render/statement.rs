@@ -1,6 +1,6 @@
 //! Matches and targets.
 
-use super::Context;
+use super::{Context, Options};
 use super::key::device;
 use super::value::{duration, text};
 use super::super::data::Verdict;
@@ -8,7 +8,7 @@ use super::super::expr::{Expr, NatKind, RejectKind, nat_flags};
 use super::super::family::Family;
 use super::super::lift::lift;
 use super::super::object::Hits;
-use super::super::statement::{Key, Source, Statement};
+use super::super::statement::{Key, SetRef, Source, Statement};
 use super::super::types::DataType;
 use super::super::words::{ICMP_CODES, ICMPV6_CODES, ICMPX_CODES, LOG_LEVELS};
 
@@ -29,7 +29,7 @@ impl Context<'_> {
             Statement::Last(None) if self.options.counters => "last used never".to_owned(),
             Statement::Last(_) => "last".to_owned(),
             Statement::Log { .. } => log(statement),
-            Statement::Reject { kind, code } => self.reject(*kind, *code),
+            Statement::Reject { kind, code, ip6 } => self.reject(*kind, *code, *ip6),
             Statement::Nat { kind, family, address, port, flags } => self.nat(*kind, *family, address.as_ref(), port.as_ref(), *flags),
             Statement::Masquerade { ports, flags } => self.to_ports("masquerade", ports.as_ref(), *flags),
             Statement::Redirect { ports, flags } => self.to_ports("redirect", ports.as_ref(), *flags),
@@ -52,7 +52,8 @@ impl Context<'_> {
             Statement::Update { set, op, key, data, timeout, exprs } => {
                 let op = ["add", "update", "delete"].get(*op as usize).unwrap_or(&"change");
                 let timeout = timeout.map_or_else(String::new, |t| format!(" timeout {}", duration(t)));
-                let exprs = self.stateful(exprs);
+                let without_hits = Context { options: Options { counters: false, ..self.options }, ..*self };
+                let exprs = without_hits.stateful(exprs);
                 let data = data.as_ref().map_or_else(String::new, |data| format!(" : {}", self.source(data, DataType::Integer)));
                 format!("{op} @{set} {{ {}{timeout}{exprs}{data} }}", self.key(key))
             }
@@ -68,7 +69,7 @@ impl Context<'_> {
 
     /// The counters and limits of a set's elements, each with a space before it.
     pub(super) fn stateful(&self, exprs: &[Expr]) -> String {
-        lift(exprs, &[]).iter().map(|statement| format!(" {}", self.statement(statement))).collect()
+        lift(self.family, exprs, &[]).iter().map(|statement| format!(" {}", self.statement(statement))).collect()
     }
 
     pub(super) fn verdict(&self, verdict: &Verdict) -> String {
@@ -100,7 +101,7 @@ impl Context<'_> {
         format!("quota {}{}{used}", word("over ", over), size(bytes))
     }
 
-    fn reject(&self, kind: RejectKind, code: u8) -> String {
+    fn reject(&self, kind: RejectKind, code: u8, ip6: bool) -> String {
         const ICMP_PORT: u8 = 3;
         const ICMPV6_PORT: u8 = 4;
         const ICMPX_PORT: u8 = 1;
@@ -113,14 +114,16 @@ impl Context<'_> {
             (RejectKind::ICMPX, _) => format!("reject with icmpx {}", name(ICMPX_CODES)),
             (_, Family::Ip) if code == ICMP_PORT => "reject".to_owned(),
             (_, Family::Ip6) if code == ICMPV6_PORT => "reject".to_owned(),
-            (_, Family::Ip6) => format!("reject with icmpv6 {}", name(ICMPV6_CODES)),
+            _ if ip6 => format!("reject with icmpv6 {}", name(ICMPV6_CODES)),
             _ => format!("reject with icmp {}", name(ICMP_CODES)),
         }
     }
 
     fn nat(&self, kind: NatKind, family: Family, address: Option<&Source>, port: Option<&Source>, flags: u32) -> String {
         let word = if kind == NatKind::SOURCE { "snat" } else { "dnat" };
-        let family_word = if self.family == Family::Inet && address.is_some() { format!(" {family}") } else { String::new() };
+        let gives_port = |address: &Source| matches!(address, Source::Key(Key::Map { map: SetRef::Anonymous(map), .. }) if map.data_types.len() > 1);
+        let say_family = self.family == Family::Inet || flags & nat_flags::NETMAP != 0 || address.is_some_and(gives_port);
+        let family_word = if say_family && address.is_some() { format!(" {family}") } else { String::new() };
         let prefix = if flags & nat_flags::NETMAP != 0 { " prefix" } else { "" };
         let address = address.map(|address| match (address, family, port) {
             (Source::Value(_), Family::Ip6, Some(_)) => format!("[{}]", self.address(address, family)),
@@ -139,7 +142,11 @@ impl Context<'_> {
     }
 
     fn address(&self, source: &Source, family: Family) -> String {
-        self.source(source, if family == Family::Ip6 { DataType::Ipv6 } else { DataType::Ipv4 })
+        let data_type = if family == Family::Ip6 { DataType::Ipv6 } else { DataType::Ipv4 };
+        match source {
+            Source::Range(from, to) => self.range(data_type, from, to),
+            other => self.source(other, data_type),
+        }
     }
 
     fn to_ports(&self, word: &str, ports: Option<&Source>, flags: u32) -> String {

@@ -29,6 +29,7 @@ impl Context<'_> {
             (T::ClassId, _) => class(number.unwrap_or(0)),
             (T::Time, _) => duration(number.unwrap_or(0)),
             (data_type, _) if data_type.is_flags() => flags(data_type, number.unwrap_or(0), ","),
+            (T::Dscp | T::Ecn, _) => format!("0x{:02x}", number.unwrap_or(0)),
             (T::EtherType, _) => format!("0x{:04x}", number.unwrap_or(0)),
             _ => match number {
                 Some(number) => number.to_string(),
