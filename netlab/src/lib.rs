@@ -2,6 +2,10 @@
 
 mod addr;
 mod address;
+// The attribute names this crate by its name, in its own tests too.
+#[cfg(test)]
+extern crate self as netlab;
+
 mod bridge;
 pub mod capture;
 mod cidr;

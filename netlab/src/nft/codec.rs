@@ -1,5 +1,7 @@
 //! Tables, chains, rules and sets to attributes and back.
 
+use netlink_packet_core::NLA_F_NESTED;
+
 use super::data::Data;
 use super::expr::Expr;
 use super::family::{Family, TableName};
@@ -10,9 +12,12 @@ use super::wire::{Attribute, Writer, attribute, attributes};
 
 const POLICY_ACCEPT: u32 = 1;
 
-pub(crate) fn write_table(w: &mut Writer, table: &TableName, flags: u32) {
+pub(crate) fn write_table(w: &mut Writer, table: &TableName, flags: u32, comment: Option<&str>) {
     w.put(1, &table.name);
     w.put(2, &flags);
+    if let Some(comment) = comment {
+        w.bytes(6, &userdata::entry(userdata::COMMENT, comment));
+    }
 }
 
 pub(crate) fn read_table(message: &Message) -> Option<Table> {
@@ -251,6 +256,13 @@ fn read_element(a: &[u8]) -> Element {
         object: attribute(a, 9),
         exprs: read_expressions(a, 7, 11),
     }
+}
+
+pub(crate) fn write_object(w: &mut Writer, table: &str, object: &Object) {
+    w.put(1, &table.to_owned());
+    w.put(2, &object.name);
+    w.put(3, &object.kind);
+    w.bytes(4 | NLA_F_NESTED, &object.data);
 }
 
 /// The table's name and the named counter, quota or limit.

@@ -252,7 +252,13 @@ pub(super) fn elements(items: &Items, layout: &Layout, flags: u32) -> Vec<Elemen
 fn data(item: &Item, layout: &Layout) -> Option<Data> {
     match item.gives.as_ref()? {
         Gives::Verdict(verdict) => Some(Data::Verdict(verdict.clone())),
-        Gives::Values(fields) => Some(Data::Value(layout.pack(fields.iter().map(|(from, _)| from), false))),
+        Gives::Values(fields) => {
+            let mut value = layout.pack(fields.iter().map(|(from, _)| from), false);
+            if fields.iter().any(|(_, to)| to.is_some()) {
+                value.extend(layout.pack(fields.iter().map(|(from, to)| to.as_ref().unwrap_or(from)), false));
+            }
+            Some(Data::Value(value))
+        }
         Gives::Object(_) => None,
     }
 }

@@ -11,13 +11,17 @@ mod family;
 mod items;
 mod keys;
 mod lift;
+mod lower;
+mod matches;
 mod message;
 mod object;
 mod render;
 mod resolve;
 mod ruleset;
 mod statement;
+mod targets;
 mod template;
+mod transaction;
 mod types;
 mod userdata;
 mod wire;
@@ -26,3 +30,6 @@ mod words;
 pub use family::Family;
 pub use object::{Chain, Hits, Rule, Table};
 pub use ruleset::Ruleset;
+
+#[cfg(test)]
+mod tests;

@@ -36,7 +36,7 @@ impl Resolver {
             Family::Arp => Some("arp"),
             _ => None,
         };
-        let link = matches!(family, Family::Bridge | Family::Netdev | Family::Arp).then_some("ether");
+        let link = (family == Family::Bridge).then_some("ether");
         Self { family, link, network, transport: None, dependency: [None; 3], done: Vec::new() }
     }
 

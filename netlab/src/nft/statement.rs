@@ -196,6 +196,14 @@ impl Key {
     }
 }
 
+impl Items {
+    /// Whether a map gives nets or ranges.
+    pub(crate) fn gives_ranges(&self) -> bool {
+        let mut gives = self.items.iter().filter_map(|item| item.gives.as_ref());
+        gives.any(|gives| matches!(gives, Gives::Values(values) if values.iter().any(|(_, to)| to.is_some())))
+    }
+}
+
 impl Item {
     pub(crate) fn value(value: Vec<u8>) -> Self {
         Self { key: vec![(value, None)], ..Self::default() }

@@ -8,6 +8,8 @@ pub(crate) const SET_KEY_BYTEORDER: u8 = 0;
 pub(crate) const SET_DATA_BYTEORDER: u8 = 1;
 /// Whether overlapping elements are merged.
 pub(crate) const SET_MERGE: u8 = 2;
+/// Whether a map gives ranges.
+pub(crate) const SET_DATA_INTERVAL: u8 = 6;
 /// A comment of a set.
 pub(crate) const SET_COMMENT: u8 = 7;
 

@@ -1,0 +1,684 @@
+//! Statements to expressions: with the matches that a field's name implies, and the anonymous sets that a rule brings along.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::data::{Data, Register};
+use super::expr::{
+    Bitwise, BitwiseOp, Byteorder, Cmp, CmpOp, Connlimit, Counter, Ct, Dup, Dynset, Expr, Exthdr, Fib, Fwd, Hash, Immediate, Last, Limit, Log, Lookup, Masq,
+    Meta, MetaKey, Nat, Notrack, Numgen, NumgenKind, Objref, Payload, PayloadBase, Queue, Quota, Range, Redir, Reject, RejectKind, Rt, Socket,
+    Stateful, Tproxy, nat_flags,
+};
+use super::family::Family;
+use super::items::{Layout, elements};
+use super::object::{Rule, Set, set_flags};
+use super::statement::{Gives, Items, Key, Operand, SetRef, Source, Statement};
+use super::template::{Template, transport_number};
+use super::types::DataType;
+use super::userdata;
+
+const HOST_TO_NETWORK: u32 = 1;
+const ARPHRD_ETHER: u16 = 1;
+const ETHERTYPE_VLAN: u16 = 0x8100;
+const CHECKSUM_NONE: u32 = 0;
+const CHECKSUM_INET: u32 = 1;
+const CHECKSUM_PSEUDO_HEADER: u32 = 1;
+const DYNSET_EXPRESSION: u32 = 2;
+
+/// Stands for an anonymous set within one transaction.
+static SET_ID: AtomicU32 = AtomicU32::new(1);
+
+/// The rule that the statements say. `sets` are the named ones of the table. The error is a sentence about a statement that makes no sense.
+pub(crate) fn lower(family: Family, statements: &[Statement], sets: &[Set]) -> Result<Rule, String> {
+    let mut lower = Lower { family, sets, rule: Rule::default(), network: None, transport: None, ether: false, vlan: false };
+    lower.network = match family {
+        Family::Ip => Some("ip"),
+        Family::Ip6 => Some("ip6"),
+        Family::Arp => Some("arp"),
+        _ => None,
+    };
+    lower.ether = family == Family::Bridge;
+    for statement in statements {
+        lower.statement(statement)?;
+    }
+    Ok(lower.rule)
+}
+
+struct Lower<'a> {
+    family: Family,
+    sets: &'a [Set],
+    rule: Rule,
+    /// What the rule has established about the packet so far.
+    network: Option<&'static str>,
+    transport: Option<u8>,
+    ether: bool,
+    vlan: bool,
+}
+
+/// A register and whether its value is in host byte order.
+#[derive(Clone, Copy)]
+struct Loaded {
+    register: Register,
+    host: bool,
+    bytes: usize,
+}
+
+impl Loaded {
+    /// A big-endian value in the order of the register.
+    fn order(self, value: &[u8]) -> Data {
+        let mut value = value.to_vec();
+        if self.host {
+            value.reverse();
+        }
+        Data::Value(value)
+    }
+}
+
+impl Lower<'_> {
+    fn push(&mut self, expression: impl Into<Expr>) {
+        self.rule.exprs.push(expression.into());
+    }
+
+    fn statement(&mut self, statement: &Statement) -> Result<(), String> {
+        match statement {
+            Statement::Match { key, op, operand } => self.matching(key, *op, operand)?,
+            Statement::Verdict(verdict) => self.push(Immediate { dreg: Register::VERDICT, data: verdict.clone().into() }),
+            Statement::VerdictMap { key, map } => {
+                self.require(key)?;
+                let loaded = self.load(key, Register::FIRST)?;
+                self.look_up(key, loaded, map, Some(Register::VERDICT), false)?;
+            }
+            Statement::Counter(hits) => {
+                let hits = hits.unwrap_or_default();
+                self.push(Counter { bytes: Some(hits.bytes), packets: Some(hits.packets) });
+            }
+            Statement::Limit { over, rate, unit, burst, bytes } => self.push(Limit {
+                rate: *rate,
+                unit: *unit,
+                burst: Some(*burst),
+                kind: Some(u32::from(*bytes)),
+                flags: Some(u32::from(*over)),
+            }),
+            Statement::Quota { over, bytes, used } => {
+                self.push(Quota { bytes: *bytes, flags: Some(u32::from(*over)), consumed: Some(*used) });
+            }
+            Statement::Connlimit { over, count } => self.push(Connlimit { count: *count, flags: Some(u32::from(*over)) }),
+            Statement::Log { group, prefix, snaplen, threshold, level, flags } => self.push(Log {
+                group: *group,
+                prefix: prefix.clone(),
+                snaplen: *snaplen,
+                threshold: *threshold,
+                level: *level,
+                flags: Some(*flags).filter(|flags| *flags != 0),
+            }),
+            Statement::Reject { kind, code, ip6 } => self.reject(*kind, *code, *ip6)?,
+            Statement::Nat { kind, family, address, port, flags } => {
+                let registers = self.nat_registers(*family, address.as_ref(), port.as_ref())?;
+                let [address_min, address_max, port_min, port_max] = registers;
+                let mut flags = *flags;
+                flags |= if address_min.is_some() { nat_flags::MAP_ADDRESSES } else { 0 };
+                flags |= if port_min.is_some() { nat_flags::PORTS_SPECIFIED } else { 0 };
+                let family = u32::from(family.number());
+                self.push(Nat { kind: *kind, family, address_min, address_max, port_min, port_max, flags: Some(flags) });
+            }
+            Statement::Masquerade { ports, flags } => {
+                let (port_min, port_max) = self.port_registers(ports.as_ref(), Register::FIRST)?;
+                let flags = flags | if port_min.is_some() { nat_flags::PORTS_SPECIFIED } else { 0 };
+                self.push(Masq { flags: Some(flags).filter(|flags| *flags != 0), port_min, port_max });
+            }
+            Statement::Redirect { ports, flags } => {
+                let (port_min, port_max) = self.port_registers(ports.as_ref(), Register::FIRST)?;
+                let flags = flags | if port_min.is_some() { nat_flags::PORTS_SPECIFIED } else { 0 };
+                self.push(Redir { flags: Some(flags).filter(|flags| *flags != 0), port_min, port_max });
+            }
+            Statement::Tproxy { family, address, port } => self.tproxy(*family, address.as_ref(), port.as_ref())?,
+            Statement::Queue { first, total, flags, by: None } => {
+                self.push(Queue { number: Some(*first), total: Some(*total), flags: Some(*flags), sreg: None });
+            }
+            Statement::Set { key, value } => self.set(key, value)?,
+            Statement::Dup { address, device } => {
+                let address = self.optional(address.as_ref(), Register::FIRST)?;
+                let device = self.optional(device.as_ref(), Register::FIRST.after(16))?;
+                self.push(Dup { address, device });
+            }
+            Statement::Forward { device, address: None } => {
+                let device = self.value(device, Register::FIRST)?;
+                self.push(Fwd { device, address: None, family: None });
+            }
+            Statement::Object { kind, name: Source::Value(name) } => {
+                let name = Some(String::from_utf8_lossy(name).into_owned());
+                self.push(Objref { kind: Some(*kind), name, ..Objref::default() });
+            }
+            Statement::ObjectMap { key, map: SetRef::Named(map), .. } => {
+                self.require(key)?;
+                let sreg = Some(self.load(key, Register::FIRST)?.register);
+                self.push(Objref { sreg, set: Some(map.clone()), ..Objref::default() });
+            }
+            Statement::Update { set, op, key, data, timeout, exprs } => self.update(set, *op, key, data.as_ref(), *timeout, exprs)?,
+            Statement::Last(_) => self.push(Last::default()),
+            Statement::Notrack => self.push(Notrack {}),
+            Statement::Opaque(expression) => self.push(expression.clone()),
+            other => return Err(format!("netlab does not install this kind of statement: {other:?}")),
+        }
+        Ok(())
+    }
+
+    fn matching(&mut self, key: &Key, op: CmpOp, operand: &Operand) -> Result<(), String> {
+        self.require(key)?;
+        match operand {
+            Operand::Prefix(_, 0) if op == CmpOp::EQ => return Ok(()),
+            Operand::Prefix(_, 0) => return Err("a rule for no address at all matches nothing".to_owned()),
+            Operand::Prefix(value, length) => return self.prefix(key, op, value, *length),
+            _ => {}
+        }
+        let mut loaded = self.load(key, Register::FIRST)?;
+        let place = |value: &[u8]| place(key, value);
+        let sreg = loaded.register;
+        match operand {
+            Operand::Value(value) => {
+                if !matches!(op, CmpOp::EQ | CmpOp::NEQ) {
+                    loaded = self.to_network(loaded);
+                }
+                let value = padded(key, &place(value), loaded.bytes);
+                self.push(Cmp { sreg, op, data: loaded.order(&value) });
+                self.learn(key, op, &value);
+            }
+            Operand::Range(from, to) => {
+                loaded = self.to_network(loaded);
+                let (from, to) = (loaded.order(&place(from)), loaded.order(&place(to)));
+                if op == CmpOp::EQ {
+                    self.push(Cmp { sreg, op: CmpOp::GTE, data: from });
+                    self.push(Cmp { sreg, op: CmpOp::LTE, data: to });
+                } else {
+                    self.push(Range { sreg, op, from, to });
+                }
+            }
+            Operand::Masked(value, mask) => {
+                self.mask(loaded, mask, &vec![0; mask.len()]);
+                self.push(Cmp { sreg, op, data: loaded.order(value) });
+            }
+            Operand::Any(mask) => {
+                let nothing = vec![0; mask.len()];
+                self.mask(loaded, mask, &nothing);
+                let op = if op == CmpOp::EQ { CmpOp::NEQ } else { CmpOp::EQ };
+                self.push(Cmp { sreg, op, data: Data::Value(nothing) });
+            }
+            Operand::Set(set) => self.look_up(key, loaded, set, None, op == CmpOp::NEQ)?,
+            Operand::Prefix(..) => {}
+        }
+        Ok(())
+    }
+
+    /// An address by its leading bits: whole bytes are loaded alone, others are masked.
+    fn prefix(&mut self, key: &Key, op: CmpOp, value: &[u8], length: u32) -> Result<(), String> {
+        let bytes = (length / 8) as usize;
+        let sreg = Register::FIRST;
+        match key {
+            Key::Meta(_) if key.data_type() == DataType::IfName => {
+                self.load(key, sreg)?;
+                self.push(Cmp { sreg, op, data: Data::Value(value.get(..bytes).unwrap_or(value).to_vec()) });
+            }
+            Key::Payload { base, offset, .. } if length.is_multiple_of(8) => {
+                self.push(Payload { dreg: Some(sreg), base: *base, offset: offset / 8, len: length / 8, ..Payload::default() });
+                self.push(Cmp { sreg, op, data: Data::Value(value.get(..bytes).unwrap_or(value).to_vec()) });
+            }
+            _ => {
+                let loaded = self.load(key, sreg)?;
+                let mask = leading_mask(length, value.len());
+                let value: Vec<u8> = value.iter().zip(&mask).map(|(value, mask)| value & mask).collect();
+                self.mask(loaded, &mask, &vec![0; mask.len()]);
+                self.push(Cmp { sreg, op, data: loaded.order(&value) });
+            }
+        }
+        Ok(())
+    }
+
+    /// The matches without which the key makes no sense.
+    fn require(&mut self, key: &Key) -> Result<(), String> {
+        match key {
+            Key::Payload { field: Some(field), .. } => self.require_field(field),
+            Key::Concat(keys) => keys.iter().try_for_each(|key| self.require(key)),
+            Key::Map { key, .. } | Key::Bits { key, .. } | Key::Shift { key, .. } => self.require(key),
+            Key::Hash { of: Some(key), .. } => self.require(key),
+            _ => Ok(()),
+        }
+    }
+
+    fn require_field(&mut self, field: &Template) -> Result<(), String> {
+        match (field.base, field.protocol) {
+            (PayloadBase::LINK, protocol) => {
+                if !self.ether {
+                    self.require_equal(MetaKey::IIFTYPE, &ARPHRD_ETHER.to_be_bytes())?;
+                    self.ether = true;
+                }
+                if protocol == "vlan" && !self.vlan {
+                    let offset = 12;
+                    self.push(Payload { dreg: Some(Register::FIRST), base: PayloadBase::LINK, offset, len: 2, ..Payload::default() });
+                    self.push(Cmp { sreg: Register::FIRST, op: CmpOp::EQ, data: Data::Value(ETHERTYPE_VLAN.to_be_bytes().to_vec()) });
+                    self.vlan = true;
+                }
+                Ok(())
+            }
+            (PayloadBase::NETWORK, protocol) => self.require_network(protocol),
+            (_, "th") => Ok(()),
+            (_, protocol) => {
+                match protocol {
+                    "icmp" => self.require_network("ip")?,
+                    "icmpv6" => self.require_network("ip6")?,
+                    _ => {}
+                }
+                let number = transport_number(protocol).ok_or_else(|| format!("no transport protocol is called `{protocol}`"))?;
+                self.require_transport(number)
+            }
+        }
+    }
+
+    fn require_transport(&mut self, number: u8) -> Result<(), String> {
+        match self.transport {
+            Some(known) if known == number => Ok(()),
+            Some(known) => Err(format!("the rule already demands protocol {known}, and cannot demand {number} too")),
+            None => {
+                self.require_equal(MetaKey::L4PROTO, &[number])?;
+                self.transport = Some(number);
+                Ok(())
+            }
+        }
+    }
+
+    fn require_network(&mut self, protocol: &'static str) -> Result<(), String> {
+        match self.network {
+            Some(known) if known == protocol => return Ok(()),
+            Some(known) => return Err(format!("the packets of this rule are {known}, never {protocol}")),
+            None => {}
+        }
+        self.network = Some(protocol);
+        let (nfproto, ether_type): (u8, u16) = match protocol {
+            "ip" => (2, 0x0800),
+            "ip6" => (10, 0x86dd),
+            _ => (3, 0x0806),
+        };
+        if self.family == Family::Inet {
+            self.require_equal(MetaKey::NFPROTO, &[nfproto])
+        } else {
+            self.require_equal(MetaKey::PROTOCOL, &ether_type.to_be_bytes())
+        }
+    }
+
+    fn require_equal(&mut self, key: MetaKey, value: &[u8]) -> Result<(), String> {
+        let loaded = self.load(&Key::Meta(key), Register::FIRST)?;
+        self.push(Cmp { sreg: loaded.register, op: CmpOp::EQ, data: loaded.order(value) });
+        Ok(())
+    }
+
+    /// What a match that the caller wrote establishes.
+    fn learn(&mut self, key: &Key, op: CmpOp, value: &[u8]) {
+        match (key, value) {
+            _ if op != CmpOp::EQ => {}
+            (Key::Meta(MetaKey::L4PROTO), [number]) => self.transport = Some(*number),
+            (Key::Meta(MetaKey::NFPROTO), [2]) | (Key::Meta(MetaKey::PROTOCOL), [0x08, 0x00]) => self.network = Some("ip"),
+            (Key::Meta(MetaKey::NFPROTO), [10]) | (Key::Meta(MetaKey::PROTOCOL), [0x86, 0xdd]) => self.network = Some("ip6"),
+            (Key::Payload { field: Some(field), .. }, [number]) if matches!(field.field, "protocol" | "nexthdr") => self.transport = Some(*number),
+            _ => {}
+        }
+    }
+
+    fn load(&mut self, key: &Key, register: Register) -> Result<Loaded, String> {
+        let (dreg, bytes) = (register, key.bytes());
+        match key {
+            Key::Meta(key) => self.push(Meta { dreg: Some(dreg), key: *key, sreg: None }),
+            Key::Ct { key, direction } => self.push(Ct { dreg: Some(dreg), key: *key, direction: *direction, sreg: None }),
+            Key::Payload { base, offset, bits, .. } => {
+                let len = u32::try_from(bytes).unwrap_or(0);
+                self.push(Payload { dreg: Some(dreg), base: *base, offset: offset / 8, len, ..Payload::default() });
+                if bits % 8 != 0 {
+                    let ones = vec![0xff; bits.div_ceil(8) as usize];
+                    let mask = place(key, &low_bits(&ones, *bits));
+                    self.mask(Loaded { register, host: false, bytes }, &mask, &vec![0; mask.len()]);
+                }
+            }
+            Key::Exthdr { op, kind, offset, bytes, exists } => self.push(Exthdr {
+                dreg: Some(dreg),
+                kind: *kind,
+                offset: *offset,
+                len: *bytes,
+                flags: Some(u32::from(*exists)),
+                op: Some(*op),
+                sreg: None,
+            }),
+            Key::Fib { result, flags } => self.push(Fib { dreg, result: *result, flags: *flags }),
+            Key::Route(key) => self.push(Rt { dreg, key: *key }),
+            Key::Socket { key, level } => self.push(Socket { dreg, key: *key, level: Some(*level).filter(|level| *level != 0) }),
+            Key::Numgen { random, modulus, offset } => {
+                let kind = if *random { NumgenKind::RANDOM } else { NumgenKind::INCREMENTAL };
+                self.push(Numgen { dreg, modulus: *modulus, kind, offset: Some(*offset) });
+            }
+            Key::Hash { of, modulus, seed, offset } => {
+                let (sreg, len) = match of {
+                    Some(of) => (Some(self.load(of, dreg.after(4))?.register), u32::try_from(of.bytes()).ok()),
+                    None => (None, None),
+                };
+                let kind = Some(u32::from(of.is_none()));
+                self.push(Hash { sreg, dreg, len, modulus: *modulus, seed: *seed, offset: Some(*offset), kind });
+            }
+            Key::Concat(keys) => {
+                let mut at = register;
+                for key in keys {
+                    self.load(key, at)?;
+                    at = at.after(key.bytes());
+                }
+            }
+            Key::Map { key, map } => {
+                let loaded = self.load(key, register)?;
+                self.look_up(key, loaded, map, Some(register), false)?;
+            }
+            Key::Bits { key, mask, xor } => {
+                let loaded = self.load(key, register)?;
+                self.mask(loaded, mask, xor);
+            }
+            Key::Shift { key, left, by } => {
+                let loaded = self.load(key, register)?;
+                let op = if *left { BitwiseOp::LEFT } else { BitwiseOp::RIGHT };
+                let len = u32::try_from(loaded.bytes).unwrap_or(0);
+                let data = Some(Data::Value(by.to_ne_bytes().to_vec()));
+                self.push(Bitwise { sreg: dreg, dreg, len, op: Some(op), data, ..Bitwise::default() });
+            }
+            Key::Value { value, .. } => self.push(Immediate { dreg, data: Data::Value(value.clone()) }),
+        }
+        if register.after(bytes) > Register(20) {
+            return Err("the keys take more room than the kernel's registers have (64 bytes)".to_owned());
+        }
+        Ok(Loaded { register, host: key.is_host_order(), bytes })
+    }
+
+    fn mask(&mut self, loaded: Loaded, mask: &[u8], xor: &[u8]) {
+        let (sreg, dreg, len) = (loaded.register, loaded.register, u32::try_from(mask.len()).unwrap_or(0));
+        let (mask, xor) = (Some(loaded.order(mask)), Some(loaded.order(xor)));
+        self.push(Bitwise { sreg, dreg, len, mask, xor, op: Some(BitwiseOp::BOOL), ..Bitwise::default() });
+    }
+
+    /// Only big-endian values can be ordered: the kernel compares byte by byte.
+    fn to_network(&mut self, loaded: Loaded) -> Loaded {
+        if loaded.host && loaded.bytes > 1 {
+            let (sreg, dreg) = (loaded.register, loaded.register);
+            let size = u32::try_from(loaded.bytes).unwrap_or(4);
+            self.push(Byteorder { sreg, dreg, op: HOST_TO_NETWORK, len: size, size });
+        }
+        Loaded { host: false, ..loaded }
+    }
+
+    fn look_up(&mut self, key: &Key, loaded: Loaded, set: &SetRef, dreg: Option<Register>, negate: bool) -> Result<(), String> {
+        let (name, id, flags) = match set {
+            SetRef::Named(name) => {
+                let known = self.sets.iter().find(|set| set.name == *name);
+                (name.clone(), None, known.map_or(0, |set| set.flags))
+            }
+            SetRef::Anonymous(items) => {
+                let set = anonymous(key, items)?;
+                let found = (set.name.clone(), Some(set.id), set.flags);
+                self.rule.sets.push(set);
+                found
+            }
+        };
+        if flags & set_flags::INTERVAL != 0 && !matches!(key, Key::Concat(_)) {
+            self.to_network(loaded);
+        }
+        let flags = Some(u32::from(negate));
+        self.push(Lookup { set: name, sreg: loaded.register, dreg, set_id: id, flags });
+        Ok(())
+    }
+
+    fn reject(&mut self, kind: RejectKind, code: u8, ip6: bool) -> Result<(), String> {
+        match (kind, self.family) {
+            (RejectKind::TCP_RESET, _) => self.require_transport(6)?,
+            // The kernel takes it, and then drops without a word.
+            (RejectKind::ICMPX, Family::Ip | Family::Ip6 | Family::Arp) => {
+                return Err(format!("`reject with icmpx` is for inet, bridge and netdev, not for {}", self.family));
+            }
+            (RejectKind::ICMP, family) if family.is_mixed() => self.require_network(if ip6 { "ip6" } else { "ip" })?,
+            (RejectKind::ICMP, family) if (family == Family::Ip6) != ip6 => {
+                return Err(format!("a table of family {family} cannot reject with the other family's ICMP"));
+            }
+            _ => {}
+        }
+        self.push(Reject { kind, code: Some(code) });
+        Ok(())
+    }
+
+    /// Address and port, least and greatest.
+    fn nat_registers(&mut self, family: Family, address: Option<&Source>, port: Option<&Source>) -> Result<[Option<Register>; 4], String> {
+        if self.family == Family::Inet && address.is_some() && self.network.is_some_and(|network| network != family.to_string()) {
+            return Err(format!("the packets of this rule never have an address of {family}"));
+        }
+        let bytes = if family == Family::Ip6 { 16 } else { 4 };
+        let first = Register::FIRST;
+        let (least, greatest) = match address {
+            Some(Source::Range(from, to)) => {
+                let least = self.value(&Source::Value(from.clone()), first)?;
+                (Some(least), Some(self.value(&Source::Value(to.clone()), first.after(bytes))?))
+            }
+            Some(source) => (Some(self.value(source, first)?), None),
+            None => (None, None),
+        };
+        if let Some(Source::Key(Key::Map { map: SetRef::Anonymous(items), .. })) = address {
+            match (items.data_types.len(), items.gives_ranges()) {
+                (2.., _) => return Ok([least, None, Some(first.after(bytes)), None]),
+                (_, true) => return Ok([least, Some(first.after(bytes)), None, None]),
+                _ => {}
+            }
+        }
+        let (port_min, port_max) = self.port_registers(port, first.after(2 * bytes))?;
+        Ok([least, greatest, port_min, port_max])
+    }
+
+    fn port_registers(&mut self, ports: Option<&Source>, first: Register) -> Result<(Option<Register>, Option<Register>), String> {
+        let Some(ports) = ports else { return Ok((None, None)) };
+        if self.transport.is_none() {
+            return Err("ports can be translated only after a match for a protocol that has them, such as tcp".to_owned());
+        }
+        match ports {
+            Source::Range(from, to) => {
+                let least = self.value(&Source::Value(from.clone()), first)?;
+                Ok((Some(least), Some(self.value(&Source::Value(to.clone()), first.after(4))?)))
+            }
+            source => Ok((Some(self.value(source, first)?), None)),
+        }
+    }
+
+    fn tproxy(&mut self, family: Option<Family>, address: Option<&Source>, port: Option<&Source>) -> Result<(), String> {
+        if self.transport.is_none() {
+            return Err("tproxy needs a match for tcp or udp before it".to_owned());
+        }
+        let family = match (self.family, family) {
+            (Family::Inet, None) => 0,
+            (Family::Inet, Some(family)) | (family, _) => u32::from(family.number()),
+        };
+        let address = self.optional(address, Register::FIRST)?;
+        let port = self.optional(port, Register::FIRST.after(16))?;
+        self.push(Tproxy { family, address, port });
+        Ok(())
+    }
+
+    fn optional(&mut self, source: Option<&Source>, register: Register) -> Result<Option<Register>, String> {
+        source.map(|source| self.value(source, register)).transpose()
+    }
+
+    fn value(&mut self, source: &Source, register: Register) -> Result<Register, String> {
+        match source {
+            Source::Value(value) => self.push(Immediate { dreg: register, data: Data::Value(value.clone()) }),
+            Source::Key(key) => {
+                self.require(key)?;
+                self.load(key, register)?;
+            }
+            Source::Range(..) => return Err("one value is wanted here, not a range".to_owned()),
+        }
+        Ok(register)
+    }
+
+    fn set(&mut self, key: &Key, value: &Source) -> Result<(), String> {
+        let host = Loaded { register: Register::FIRST, host: key.is_host_order(), bytes: key.bytes() };
+        let source = match value {
+            Source::Value(value) => Source::Value(host.order(value).value().unwrap_or_default().to_vec()),
+            other => other.clone(),
+        };
+        if let Key::Payload { field: Some(field), .. } = key {
+            return self.set_field(field, &source);
+        }
+        let sreg = Some(self.value(&source, Register::FIRST)?);
+        match key {
+            Key::Meta(key) => self.push(Meta { dreg: None, key: *key, sreg }),
+            Key::Ct { key, direction } => self.push(Ct { dreg: None, key: *key, direction: *direction, sreg }),
+            Key::Exthdr { op, kind, offset, bytes, .. } => {
+                self.push(Exthdr { dreg: None, kind: *kind, offset: *offset, len: *bytes, flags: None, op: Some(*op), sreg });
+            }
+            _ => return Err("this key cannot be set".to_owned()),
+        }
+        Ok(())
+    }
+
+    /// Writes a header field, and the checksums that cover it. They are of 16-bit words: what shares one with the field is kept.
+    fn set_field(&mut self, field: &'static Template, value: &Source) -> Result<(), String> {
+        self.require_field(field)?;
+        let (first, last) = (field.offset / 16 * 2, (field.offset + field.bits).div_ceil(16) * 2);
+        let (base, len, register) = (field.base, last - first, Register::FIRST);
+        if (first * 8, len * 8) == (field.offset, field.bits) {
+            self.value(value, register)?;
+        } else {
+            let Source::Value(value) = value else { return Err("a part of a word is set to a constant only".to_owned()) };
+            let window = Key::Payload { base, offset: first * 8, bits: len * 8, field: None };
+            let loaded = self.load(&window, register)?;
+            let below = last * 8 - field.offset - field.bits;
+            let number = value.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+            let bytes = |number: u64| number.to_be_bytes()[8 - len as usize..].to_vec();
+            let mask = ((1_u64 << field.bits) - 1) << below;
+            self.mask(loaded, &bytes(!mask), &bytes(number << below & mask));
+        }
+        let (checksum, offset, flags) = match (field.protocol, field.field) {
+            ("ip", "saddr" | "daddr") => (CHECKSUM_INET, 10, CHECKSUM_PSEUDO_HEADER),
+            ("ip6", "saddr" | "daddr") => (CHECKSUM_NONE, 0, CHECKSUM_PSEUDO_HEADER),
+            ("ip", _) => (CHECKSUM_INET, 10, 0),
+            ("tcp", _) => (CHECKSUM_INET, 16, 0),
+            ("udp" | "udplite", _) => (CHECKSUM_INET, 6, 0),
+            ("icmp" | "icmpv6" | "igmp", _) => (CHECKSUM_INET, 2, 0),
+            _ => (CHECKSUM_NONE, 0, 0),
+        };
+        let (checksum, checksum_offset, checksum_flags) = (Some(checksum), Some(offset), Some(flags));
+        self.push(Payload { dreg: None, base, offset: first, len, sreg: Some(register), checksum, checksum_offset, checksum_flags });
+        Ok(())
+    }
+
+    fn update(&mut self, set: &str, op: u32, key: &Key, data: Option<&Source>, timeout: Option<u64>, exprs: &[Expr]) -> Result<(), String> {
+        self.require(key)?;
+        let loaded = self.load(key, Register::FIRST)?;
+        let data = self.optional(data, loaded.register.after(loaded.bytes))?;
+        let mut stateful = exprs.iter().map(|expression| Stateful(Box::new(expression.clone())));
+        let (expression, expressions) = if exprs.len() > 1 { (None, Some(stateful.collect())) } else { (stateful.next(), None) };
+        let flags = Some(if exprs.is_empty() { 0 } else { DYNSET_EXPRESSION });
+        let set = set.to_owned();
+        self.push(Dynset { set, set_id: None, op, key: loaded.register, data, timeout, expression, flags, expressions });
+        Ok(())
+    }
+}
+
+/// A set or map that belongs to one rule.
+fn anonymous(key: &Key, items: &Items) -> Result<Set, String> {
+    if items.items.is_empty() {
+        return Err("an empty set matches nothing".to_owned());
+    }
+    let types = key.data_types();
+    let is_map = items.items.iter().any(|item| item.gives.is_some());
+    let verdicts = items.items.iter().any(|item| matches!(item.gives, Some(Gives::Verdict(_))));
+    let ranges = items.items.iter().flat_map(|item| &item.key).any(|(_, to)| to.is_some());
+    let mut flags = set_flags::ANONYMOUS | set_flags::CONSTANT;
+    for (flag, said) in [(set_flags::MAP, is_map), (set_flags::INTERVAL, ranges), (set_flags::CONCAT, types.len() > 1)] {
+        flags |= if said { flag } else { 0 };
+    }
+    let parts: Vec<usize> = match key {
+        Key::Concat(keys) => keys.iter().map(Key::bytes).collect(),
+        key => vec![key.bytes()],
+    };
+    let length = |bytes: usize| u32::try_from(bytes).unwrap_or(0);
+    let data_bytes = |one: &DataType| one.bytes().unwrap_or(4);
+    let data_len = match items.data_types.as_slice() {
+        [one] => data_bytes(one),
+        several => several.iter().map(|one| data_bytes(one).next_multiple_of(4)).sum(),
+    };
+    // What nft goes by when it reads the set: names are in host byte order for it.
+    let order = |host: bool| if host { 1 } else { 2 };
+    let host_key = key.is_host_order() || key.data_type() == DataType::IfName;
+    let mut userdata = userdata::number_entry(userdata::SET_KEY_BYTEORDER, order(host_key));
+    if let Some(data_type) = items.data_types.first() {
+        userdata.extend(userdata::number_entry(userdata::SET_DATA_BYTEORDER, order(data_type.is_host_order())));
+    }
+    if items.gives_ranges() {
+        userdata.extend(userdata::number_entry(userdata::SET_DATA_INTERVAL, 1));
+    }
+    let placed = placed(key, items);
+    Ok(Set {
+        name: if is_map { "__map%d" } else { "__set%d" }.to_owned(),
+        id: SET_ID.fetch_add(1, Ordering::Relaxed),
+        flags,
+        key_type: DataType::concat(&types),
+        key_len: length(key.bytes()),
+        data_type: is_map.then(|| if verdicts { 0xffff_ff00 } else { DataType::concat(&items.data_types) }),
+        data_len: (is_map && !verdicts).then(|| length(if items.gives_ranges() { 2 * data_len } else { data_len })),
+        size: Some(length(items.items.len())).filter(|_| !ranges),
+        fields: if types.len() > 1 { parts.iter().map(|bytes| length(*bytes)).collect() } else { Vec::new() },
+        userdata,
+        elements: elements(&placed, &Layout::of_key(key), flags),
+        ..Set::default()
+    })
+}
+
+/// The items with each value at its place in the bytes that are loaded.
+fn placed(key: &Key, items: &Items) -> Items {
+    let mut items = items.clone();
+    if let Key::Payload { bits, .. } = key
+        && bits % 8 != 0
+    {
+        for (from, to) in items.items.iter_mut().flat_map(|item| &mut item.key) {
+            *from = place(key, from);
+            *to = to.as_ref().map(|to| place(key, to));
+        }
+    }
+    items
+}
+
+/// A value moved up to where the field is in the bytes that are loaded.
+fn place(key: &Key, value: &[u8]) -> Vec<u8> {
+    let Key::Payload { offset, bits, .. } = key else { return value.to_vec() };
+    let bytes = key.bytes();
+    if bits % 8 == 0 || bytes > 8 {
+        return value.to_vec();
+    }
+    let below = u32::try_from(bytes).unwrap_or(8) * 8 - offset % 8 - bits;
+    let number = value.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte)) << below;
+    number.to_be_bytes()[8 - bytes..].to_vec()
+}
+
+/// Only the lowest bits of a number.
+fn low_bits(value: &[u8], bits: u32) -> Vec<u8> {
+    let mut value = value.to_vec();
+    if let Some(first) = value.first_mut()
+        && !bits.is_multiple_of(8)
+    {
+        *first &= (1 << (bits % 8)) - 1;
+    }
+    value
+}
+
+/// Names fill the register with zeros, so that `eth0` does not match `eth01`.
+fn padded(key: &Key, value: &[u8], bytes: usize) -> Vec<u8> {
+    let mut value = value.to_vec();
+    if matches!(key.data_type(), DataType::IfName | DataType::String) {
+        value.resize(bytes, 0);
+    }
+    value
+}
+
+fn leading_mask(length: u32, bytes: usize) -> Vec<u8> {
+    let byte = |place: usize| match (length as usize).saturating_sub(place * 8) {
+        0 => 0,
+        bits @ 1..8 => 0xff << (8 - bits),
+        _ => 0xff,
+    };
+    (0..bytes).map(byte).collect()
+}

@@ -1,0 +1,17 @@
+//! What we install, held against the real `nft`.
+
+#[path = "../../../../tests/nft/corpus.rs"]
+mod corpus;
+#[path = "../../../../tests/nft/oracle.rs"]
+mod oracle;
+
+mod again;
+
+use crate::Netns;
+use crate::error::Result;
+
+use super::transaction::Transaction;
+
+fn commit(netns: &Netns, transaction: Transaction) -> Result<Vec<u64>> {
+    transaction.commit(&mut netns.netfilter().unwrap())
+}

@@ -1,0 +1,282 @@
+//! Changes to a ruleset that happen together or not at all.
+
+use std::collections::BTreeMap;
+
+use super::codec;
+use super::expr::Expr;
+use super::family::TableName;
+use super::message::{Message, kind};
+use super::object::{Chain, Element, Hits, Object, Rule, Set};
+use super::render::{Context, Options};
+use super::wire::{Writer, attribute, attributes};
+use crate::error::{Error, Result};
+use crate::sys::Refusal;
+use crate::sys::netlink::{Request, Socket};
+
+const NLM_F_ECHO: u16 = 0x8;
+const NLM_F_REPLACE: u16 = 0x100;
+const NLM_F_EXCL: u16 = 0x200;
+const NLM_F_CREATE: u16 = 0x400;
+const NLM_F_APPEND: u16 = 0x800;
+/// Netlink and nfnetlink headers, from which an extended ack counts.
+const HEADERS: usize = 16 + 4;
+/// Elements a message, so that their list stays far below the 64 KiB of an attribute.
+const ELEMENTS: usize = 256;
+/// What nft allows, and all that user data has room for beside nft's own.
+const LONGEST_COMMENT: usize = 128;
+
+/// Where a rule goes in its chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Position {
+    Last,
+    First,
+    /// Behind the rule with that handle.
+    After(u64),
+    /// Before the rule with that handle.
+    Before(u64),
+    /// Instead of the rule with that handle, in one step.
+    Instead(u64),
+}
+
+/// Changes in the order in which they are said; [`commit`](Self::commit) makes them, all or none.
+#[derive(Debug, Default)]
+pub(crate) struct Transaction {
+    steps: Vec<Step>,
+    /// The first change that makes no sense.
+    invalid: Option<Error>,
+}
+
+#[derive(Debug)]
+struct Step {
+    /// Completes the sentence "cannot …".
+    what: String,
+    request: Request<Message>,
+    exprs: Vec<Expr>,
+}
+
+impl Transaction {
+    /// Makes a table, unless it is there.
+    pub(crate) fn add_table(&mut self, table: &TableName) -> &mut Self {
+        self.add_table_with(table, 0, None)
+    }
+
+    pub(crate) fn add_table_with(&mut self, table: &TableName, flags: u32, comment: Option<&str>) -> &mut Self {
+        let what = format!("add table `{table}`");
+        self.check_comment(&what, comment);
+        self.step(what, kind::NEW_TABLE, NLM_F_CREATE, table, |w| codec::write_table(w, table, flags, comment))
+    }
+
+    /// Makes a named counter, quota or limit.
+    pub(crate) fn add_object(&mut self, table: &TableName, object: &Object) -> &mut Self {
+        let what = format!("add object `{table} {}`", object.name);
+        self.step(what, kind::NEW_OBJECT, NLM_F_CREATE, table, |w| codec::write_object(w, &table.name, object))
+    }
+
+    /// Makes a table that must not be there yet.
+    pub(crate) fn create_table(&mut self, table: &TableName) -> &mut Self {
+        let flags = NLM_F_CREATE | NLM_F_EXCL;
+        self.step(format!("create table `{table}`"), kind::NEW_TABLE, flags, table, |w| codec::write_table(w, table, 0, None))
+    }
+
+    /// Removes a table with all that is in it.
+    pub(crate) fn delete_table(&mut self, table: &TableName) -> &mut Self {
+        self.step(format!("delete table `{table}`"), kind::DELETE_TABLE, 0, table, |w| w.put(1, &table.name))
+    }
+
+    /// Makes a chain, unless it is there; its rules are not added.
+    pub(crate) fn add_chain(&mut self, table: &TableName, chain: &Chain) -> &mut Self {
+        let what = format!("add chain `{table} {}`", chain.name);
+        self.check_comment(&what, chain.comment.as_deref());
+        self.step(what, kind::NEW_CHAIN, NLM_F_CREATE, table, |w| codec::write_chain(w, &table.name, chain))
+    }
+
+    /// Removes a chain with its rules.
+    pub(crate) fn delete_chain(&mut self, table: &TableName, chain: &str) -> &mut Self {
+        self.flush_chain(table, chain);
+        self.step(format!("delete chain `{table} {chain}`"), kind::DELETE_CHAIN, 0, table, |w| {
+            w.put(1, &table.name);
+            w.put(3, &chain.to_owned());
+        })
+    }
+
+    /// Removes the rules of a chain.
+    pub(crate) fn flush_chain(&mut self, table: &TableName, chain: &str) -> &mut Self {
+        self.step(format!("flush chain `{table} {chain}`"), kind::DELETE_RULE, 0, table, |w| {
+            w.put(1, &table.name);
+            w.put(2, &chain.to_owned());
+        })
+    }
+
+    /// Changes what becomes of packets that no rule of a hooked chain decided.
+    pub(crate) fn set_policy(&mut self, table: &TableName, chain: &str, accept: bool) -> &mut Self {
+        let policy = if accept { "accept" } else { "drop" };
+        self.step(format!("set the policy of chain `{table} {chain}` to {policy}"), kind::NEW_CHAIN, 0, table, |w| {
+            w.put(1, &table.name);
+            w.put(3, &chain.to_owned());
+            w.put(5, &u32::from(accept));
+        })
+    }
+
+    /// Sets what the policy of a chain has counted; the chain counts from now on, if it did not.
+    pub(crate) fn set_policy_hits(&mut self, table: &TableName, chain: &str, hits: Hits) -> &mut Self {
+        self.step(format!("set the counter of chain `{table} {chain}`"), kind::NEW_CHAIN, 0, table, |w| {
+            w.put(1, &table.name);
+            w.put(3, &chain.to_owned());
+            w.nest(8, |w| codec::write_hits(w, hits));
+        })
+    }
+
+    /// Makes a set or map with its elements.
+    pub(crate) fn add_set(&mut self, table: &TableName, set: &Set) -> &mut Self {
+        self.step(format!("add set `{table} {}`", set.name), kind::NEW_SET, NLM_F_CREATE, table, |w| codec::write_set(w, &table.name, set));
+        self.add_elements(table, set, &set.elements)
+    }
+
+    pub(crate) fn add_elements(&mut self, table: &TableName, set: &Set, elements: &[Element]) -> &mut Self {
+        self.elements(kind::NEW_ELEMENTS, "add elements to", table, set, elements)
+    }
+
+    pub(crate) fn delete_elements(&mut self, table: &TableName, set: &Set, elements: &[Element]) -> &mut Self {
+        self.elements(kind::DELETE_ELEMENTS, "delete elements of", table, set, elements)
+    }
+
+    fn elements(&mut self, kind: u16, verb: &str, table: &TableName, set: &Set, elements: &[Element]) -> &mut Self {
+        for some in elements.chunks(ELEMENTS) {
+            let what = format!("{verb} set `{table} {}`", set.name);
+            self.step(what, kind, NLM_F_CREATE, table, |w| codec::write_elements(w, &table.name, set, some));
+        }
+        self
+    }
+
+    pub(crate) fn delete_set(&mut self, table: &TableName, set: &str) -> &mut Self {
+        self.step(format!("delete set `{table} {set}`"), kind::DELETE_SET, 0, table, |w| {
+            w.put(1, &table.name);
+            w.put(2, &set.to_owned());
+        })
+    }
+
+    /// Adds a rule with its anonymous sets. `sets` are the named ones that it uses, for the text of an error.
+    pub(crate) fn add_rule(&mut self, table: &TableName, chain: &str, rule: &Rule, position: Position, sets: &[Set]) -> &mut Self {
+        let what = format!("add rule `{}` to chain `{table} {chain}`", describe(table, rule, sets));
+        self.check_comment(&what, rule.comment.as_deref());
+        for set in &rule.sets {
+            self.step(what.clone(), kind::NEW_SET, NLM_F_CREATE, table, |w| codec::write_set(w, &table.name, set));
+            for some in set.elements.chunks(ELEMENTS) {
+                self.step(what.clone(), kind::NEW_ELEMENTS, NLM_F_CREATE, table, |w| codec::write_elements(w, &table.name, set, some));
+            }
+        }
+        let (flags, handle, neighbour) = match position {
+            Position::Last => (NLM_F_CREATE | NLM_F_APPEND, None, None),
+            Position::First => (NLM_F_CREATE, None, None),
+            Position::After(neighbour) => (NLM_F_CREATE | NLM_F_APPEND, None, Some(neighbour)),
+            Position::Before(neighbour) => (NLM_F_CREATE, None, Some(neighbour)),
+            Position::Instead(handle) => (NLM_F_REPLACE, Some(handle), None),
+        };
+        self.step(what, kind::NEW_RULE, flags | NLM_F_ECHO, table, |w| {
+            codec::write_rule(w, &table.name, chain, rule);
+            if let Some(handle) = handle {
+                w.put(3, &handle);
+            }
+            if let Some(neighbour) = neighbour {
+                w.put(6, &neighbour);
+            }
+        });
+        if let Some(step) = self.steps.last_mut() {
+            step.exprs.clone_from(&rule.exprs);
+        }
+        self
+    }
+
+    pub(crate) fn delete_rule(&mut self, table: &TableName, chain: &str, handle: u64) -> &mut Self {
+        self.step(format!("delete rule {handle} of chain `{table} {chain}`"), kind::DELETE_RULE, 0, table, |w| {
+            w.put(1, &table.name);
+            w.put(2, &chain.to_owned());
+            w.put(3, &handle);
+        })
+    }
+
+    /// Whether there is nothing to do.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Makes all changes and returns the handles of the rules that were added, in their order.
+    ///
+    /// On an error nothing was changed.
+    pub(crate) fn commit(self, socket: &mut Socket) -> Result<Vec<u64>> {
+        if let Some(invalid) = self.invalid {
+            return Err(invalid);
+        }
+        let rule = Message::new(kind::NEW_RULE, None, Vec::new()).message_type;
+        let is_rule: Vec<bool> = self.steps.iter().map(|step| step.request.message.message_type == rule).collect();
+        let (requests, steps): (Vec<_>, Vec<_>) = self.steps.into_iter().map(|step| ((step.request), (step.what, step.exprs))).unzip();
+        let attributes: Vec<_> = requests.iter().map(|request| request.message.attributes.clone()).collect();
+        let answers = socket.transaction(Message::begin(), requests, Message::end()).map_err(|refusal| {
+            let place = refusal.request.min(steps.len().saturating_sub(1));
+            match (steps.get(place), attributes.get(place)) {
+                (Some((what, exprs)), Some(attributes)) => refused(what, exprs, attributes, refusal),
+                _ => Error::new("change the ruleset", refusal),
+            }
+        })?;
+        let handle = |answers: &Vec<Message>| answers.iter().find_map(|answer| attribute(&answer.attributes, 3)).unwrap_or(0);
+        Ok(answers.iter().zip(is_rule).filter(|(_, is_rule)| *is_rule).map(|(answers, _)| handle(answers)).collect())
+    }
+
+    fn step(&mut self, what: String, kind: u16, flags: u16, table: &TableName, fill: impl FnOnce(&mut Writer)) -> &mut Self {
+        let mut w = Writer::default();
+        fill(&mut w);
+        match w.finish() {
+            Some(attributes) => {
+                let request = Request::new(Message::new(kind, Some(table.family), attributes), flags);
+                self.steps.push(Step { what, request, exprs: Vec::new() });
+            }
+            None => {
+                self.invalid.get_or_insert_with(|| Error::invalid(what, "it is longer than the 64 KiB that a netlink attribute carries"));
+            }
+        }
+        self
+    }
+
+    fn check_comment(&mut self, what: &str, comment: Option<&str>) {
+        if comment.is_some_and(|comment| comment.len() > LONGEST_COMMENT || comment.contains(['"', '\0', '\n'])) {
+            let why = format!("a comment has at most {LONGEST_COMMENT} bytes, and no quotes, NUL or line feed");
+            self.invalid.get_or_insert_with(|| Error::invalid(what, why));
+        }
+    }
+}
+
+/// Zeroes the counters of one rule and returns what they had seen. Linux 6.2 and later.
+pub(crate) fn zero_rule(socket: &mut Socket, table: &TableName, chain: &str, handle: u64) -> Result<Hits, Refusal> {
+    let mut w = Writer::default();
+    w.put(1, &table.name);
+    w.put(2, &chain.to_owned());
+    w.put(3, &handle);
+    let request = Message::new(kind::GET_RULE_RESET, Some(table.family), w.finish().unwrap_or_default());
+    let answers = socket.request(request, 0)?;
+    Ok(answers.iter().filter_map(codec::read_rule).find_map(|(_, _, rule)| rule.hits()).unwrap_or_default())
+}
+
+fn describe(table: &TableName, rule: &Rule, sets: &[Set]) -> String {
+    let options = Options { handles: false, counters: false };
+    Context { family: table.family, sets, interfaces: &BTreeMap::new(), options }.rule(rule)
+}
+
+fn refused(what: &str, exprs: &[Expr], attributes: &[u8], refusal: Refusal) -> Error {
+    let blamed = refusal.offset.and_then(|offset| expression_at(attributes, offset.checked_sub(HEADERS)?));
+    let fact = blamed.and_then(|place| exprs.get(place)).map(|expression| format!("the kernel points at its expression `{}`", expression.name()));
+    let error = Error::new(what, refusal);
+    match fact {
+        Some(fact) => error.fact(fact),
+        None => error,
+    }
+}
+
+/// Which expression of a rule lies at an offset into the rule's attributes.
+fn expression_at(bytes: &[u8], offset: usize) -> Option<usize> {
+    let start = |part: &[u8]| (part.as_ptr() as usize).checked_sub(bytes.as_ptr() as usize);
+    let (_, list) = attributes(bytes).find(|(kind, _)| *kind == 4)?;
+    // The kernel names the attribute by its header, which is before the value.
+    attributes(list).position(|(_, expression)| {
+        start(expression).is_some_and(|start| (start.saturating_sub(4)..start + expression.len()).contains(&offset))
+    })
+}
