@@ -155,7 +155,9 @@ impl Resolver {
     /// Several neighbouring fields may have been compared at once, or only the leading bytes of one.
     fn take_payload(&mut self, base: PayloadBase, mut offset: u32, mut bits: u32, op: CmpOp, mut value: Vec<u8>) {
         if op == CmpOp::EQ {
-            while let Some(field) = self.first(base, offset, bits) {
+            while let Some(field) = self.first(base, offset, bits)
+                && value.len() >= (field.bits / 8) as usize
+            {
                 let rest = value.split_off((field.bits / 8) as usize);
                 self.named(base, Some(field));
                 self.push(Key::field(field), op, Operand::Value(std::mem::replace(&mut value, rest)));

@@ -22,6 +22,7 @@ const NLM_F_APPEND: u16 = 0x800;
 const HEADERS: usize = 16 + 4;
 /// Elements a message, so that their list stays far below the 64 KiB of an attribute.
 const ELEMENTS: usize = 256;
+const TOO_LONG: &str = "a transaction is one datagram, of at most twice net.core.wmem_max: make the change in several";
 /// What nft allows, and all that user data has room for beside nft's own.
 const LONGEST_COMMENT: usize = 128;
 
@@ -212,8 +213,9 @@ impl Transaction {
         let (requests, steps): (Vec<_>, Vec<_>) = self.steps.into_iter().map(|step| ((step.request), (step.what, step.exprs))).unzip();
         let attributes: Vec<_> = requests.iter().map(|request| request.message.attributes.clone()).collect();
         let answers = socket.transaction(Message::begin(), requests, Message::end()).map_err(|refusal| {
-            let place = refusal.request.min(steps.len().saturating_sub(1));
+            let place = refusal.request;
             match (steps.get(place), attributes.get(place)) {
+                _ if refusal.is(libc::EMSGSIZE) => Error::new(format!("change the ruleset in {} steps", steps.len()), refusal).help(TOO_LONG),
                 (Some((what, exprs)), Some(attributes)) => refused(what, exprs, attributes, refusal),
                 _ => Error::new("change the ruleset", refusal),
             }

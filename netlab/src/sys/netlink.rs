@@ -10,6 +10,7 @@ use netlink_sys::{
     Socket as RawSocket, SocketAddr,
     protocols::{NETLINK_NETFILTER, NETLINK_ROUTE},
 };
+use socket2::SockRef;
 
 use super::Refusal;
 
@@ -17,7 +18,7 @@ const NLM_F_DUMP_INTR: u16 = 0x10;
 const NLMSGERR_ATTR_MSG: u16 = 1;
 const NLMSGERR_ATTR_OFFS: u16 = 2;
 const RECEIVE_BYTES: usize = 64 * 1024;
-const NETFILTER_RECEIVE_BUFFER: i32 = 4 * 1024 * 1024;
+const NETFILTER_BUFFER: usize = 4 * 1024 * 1024;
 
 /// A netlink socket. It speaks for the network namespace in which it was opened, from whatever thread it is used.
 #[derive(Debug)]
@@ -50,8 +51,11 @@ impl Socket {
     /// A netfilter socket (nf_tables, conntrack, logs) in the calling thread's network namespace.
     pub(crate) fn netfilter() -> io::Result<Self> {
         let socket = Self::open(NETLINK_NETFILTER)?;
-        // A transaction of many rules is echoed at once, and the default buffer holds a few hundred of them.
-        socket.raw.set_rx_buf_sz(NETFILTER_RECEIVE_BUFFER)?;
+        // A transaction is one datagram, and its rules are echoed at once: the default buffers hold a few hundred of them. The kernel
+        // gives as much as net.core.{w,r}mem_max allow.
+        let buffers = SockRef::from(&socket.raw);
+        buffers.set_send_buffer_size(NETFILTER_BUFFER)?;
+        buffers.set_recv_buffer_size(NETFILTER_BUFFER)?;
         Ok(socket)
     }
 
@@ -272,4 +276,15 @@ fn extended_ack(mut attributes: &[u8], kind: u16) -> Option<&[u8]> {
         attributes = attributes.get(length.next_multiple_of(4)..)?;
     }
     None
+}
+
+/// Takes all capabilities from the calling thread, for tests of what the kernel then refuses.
+#[cfg(test)]
+pub(crate) fn drop_capabilities() -> io::Result<()> {
+    const VERSION_3: u32 = 0x2008_0522;
+    let header = [VERSION_3, 0];
+    let none = [0_u32; 6];
+    // SAFETY: capset reads a header of two words and, for this version, two blocks of three words; both outlive the call.
+    let done = unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), none.as_ptr()) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

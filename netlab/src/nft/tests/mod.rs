@@ -6,6 +6,10 @@ mod corpus;
 mod oracle;
 
 mod again;
+mod change;
+mod fuzz;
+mod refusal;
+mod words;
 
 use crate::Netns;
 use crate::error::Result;

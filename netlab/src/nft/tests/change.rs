@@ -1,0 +1,152 @@
+//! Places, replacements, deletions, policies and counters.
+
+use crate::Netns;
+use crate::error::Result;
+use crate::nft::data::Verdict;
+use crate::nft::family::{Family, TableName};
+use crate::nft::lower::lower;
+use crate::nft::matches as m;
+use crate::nft::object::{Base, Chain, Hits, Rule};
+use crate::nft::statement::Statement;
+use crate::nft::transaction::{Position, Transaction, zero_rule};
+
+use super::{commit, oracle};
+
+fn table() -> TableName {
+    TableName::new(Family::Inet, "t")
+}
+
+fn rule(mark: u32) -> Rule {
+    lower(Family::Inet, &[m::mark(mark, u32::MAX), Statement::Counter(None)], &[]).unwrap()
+}
+
+fn begin(netns: &Netns) -> Result<()> {
+    let base = Base { kind: "filter".to_owned(), hook: 3, priority: 0, devices: Vec::new(), accept: true };
+    let chain = Chain { name: "c".to_owned(), base: Some(base), counter: Some(Hits::default()), ..Chain::default() };
+    let mut transaction = Transaction::default();
+    transaction.add_table(&table()).add_chain(&table(), &chain);
+    commit(netns, transaction).map(drop)
+}
+
+fn place(netns: &Netns, mark: u32, position: Position) -> Result<u64> {
+    let mut transaction = Transaction::default();
+    transaction.add_rule(&table(), "c", &rule(mark), position, &[]);
+    commit(netns, transaction).map(|handles| handles[0])
+}
+
+fn order(netns: &Netns) -> Result<Vec<u32>> {
+    let mark = |rule: &Rule| rule.text().split("0x").nth(1).and_then(|hex| u32::from_str_radix(&hex[..8], 16).ok());
+    let ruleset = netns.ruleset()?;
+    Ok(ruleset.table(Family::Inet, "t").unwrap().chain("c").unwrap().rules().iter().filter_map(mark).collect())
+}
+
+#[netlab::test]
+fn a_rule_goes_where_it_is_put_and_is_deleted_by_its_handle() -> Result<()> {
+    let netns = Netns::new("places")?;
+    begin(&netns)?;
+    let two = place(&netns, 2, Position::Last)?;
+    let five = place(&netns, 5, Position::Last)?;
+    place(&netns, 1, Position::First)?;
+    place(&netns, 3, Position::After(two))?;
+    place(&netns, 4, Position::Before(five))?;
+    assert_eq!(order(&netns)?, [1, 2, 3, 4, 5]);
+    let nine = place(&netns, 9, Position::Instead(two))?;
+    assert_eq!(order(&netns)?, [1, 9, 3, 4, 5]);
+    let mut transaction = Transaction::default();
+    transaction.delete_rule(&table(), "c", nine).delete_rule(&table(), "c", five);
+    commit(&netns, transaction)?;
+    assert_eq!(order(&netns)?, [1, 3, 4]);
+    let mut transaction = Transaction::default();
+    transaction.delete_chain(&table(), "c");
+    commit(&netns, transaction)?;
+    assert_eq!(netns.ruleset()?.to_string(), "table inet t {\n}\n");
+    let mut transaction = Transaction::default();
+    transaction.delete_table(&table());
+    commit(&netns, transaction)?;
+    assert_eq!(netns.ruleset()?.to_string(), "");
+    Ok(())
+}
+
+#[netlab::test]
+fn counters_are_read_zeroed_and_count_again() -> Result<()> {
+    let netns = Netns::new("counters")?;
+    begin(&netns)?;
+    let counting = lower(Family::Inet, &[m::oifname("lo").unwrap(), Statement::Counter(None)], &[]).unwrap();
+    let mut transaction = Transaction::default();
+    transaction.add_rule(&table(), "c", &counting, Position::Last, &[]);
+    let handle = commit(&netns, transaction)?[0];
+    let send = || {
+        netns.run(|| std::net::UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"x", "127.0.0.1:9").unwrap()).map(drop)
+    };
+    let hits = || -> Result<Hits> {
+        let ruleset = netns.ruleset()?;
+        Ok(ruleset.table(Family::Inet, "t").unwrap().chain("c").unwrap().rules()[0].hits().unwrap())
+    };
+    assert_eq!(hits()?.packets, 0);
+    send()?;
+    let first = hits()?;
+    assert!(first.packets >= 1 && first.bytes >= 29, "{first:?}");
+    assert!(netns.ruleset()?.to_string().contains(&format!("counter packets {} bytes {}", first.packets, first.bytes)));
+    assert_eq!(netns.ruleset()?.stateless().to_string(), oracle::output(&netns, "nft", &["-s", "list", "ruleset"]));
+    let seen = zero_rule(&mut netns.netfilter().unwrap(), &table(), "c", handle).unwrap();
+    assert_eq!((seen, hits()?), (first, Hits::default()));
+    send()?;
+    assert!(hits()?.packets >= 1);
+
+    let policy = || -> Result<Hits> { Ok(netns.ruleset()?.table(Family::Inet, "t").unwrap().chain("c").unwrap().policy_hits().unwrap()) };
+    assert!(policy()?.packets >= 2);
+    let mut transaction = Transaction::default();
+    transaction.set_policy_hits(&table(), "c", Hits::default());
+    commit(&netns, transaction)?;
+    assert_eq!(policy()?.packets, 0);
+    Ok(())
+}
+
+#[netlab::test]
+fn a_policy_changes_and_keeps_the_rules() -> Result<()> {
+    let netns = Netns::new("policy")?;
+    begin(&netns)?;
+    place(&netns, 1, Position::Last)?;
+    let answers = || netns.run(|| std::net::UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"x", "127.0.0.1:9").is_ok());
+    assert!(answers()?);
+    for (accept, word) in [(false, "drop"), (true, "accept")] {
+        let mut transaction = Transaction::default();
+        transaction.set_policy(&table(), "c", accept);
+        commit(&netns, transaction)?;
+        assert_eq!(netns.ruleset()?.table(Family::Inet, "t").unwrap().chain("c").unwrap().policy(), Some(word));
+        assert!(oracle::output(&netns, "nft", &["list", "ruleset"]).contains(&format!("policy {word};")));
+        assert_eq!(answers()?, accept, "an output chain that drops gives the sender EPERM");
+        assert_eq!(order(&netns)?, [1]);
+    }
+    Ok(())
+}
+
+#[netlab::test]
+fn many_rules_with_sets_are_one_transaction() -> Result<()> {
+    let netns = Netns::new("many")?;
+    begin(&netns)?;
+    let mut transaction = Transaction::default();
+    for port in 1..=200 {
+        let statements = [m::dport("tcp", &[(port, port), (port + 1000, port + 2000)]).unwrap(), Statement::Verdict(Verdict::Accept)];
+        transaction.add_rule(&table(), "c", &lower(Family::Inet, &statements, &[]).unwrap(), Position::Last, &[]);
+    }
+    assert_eq!(commit(&netns, transaction)?.len(), 200);
+    let (nft, ours) = (oracle::output(&netns, "nft", &["-a", "list", "ruleset"]), netns.ruleset()?.with_handles().to_string());
+    assert!(nft == ours, "{}", oracle::differences(&nft, &ours).join("\n"));
+    Ok(())
+}
+
+#[netlab::test]
+fn a_transaction_that_is_too_long_for_a_datagram_says_so_and_changes_nothing() -> Result<()> {
+    let netns = Netns::new("long")?;
+    begin(&netns)?;
+    let mut transaction = Transaction::default();
+    for mark in 0..60_000 {
+        transaction.add_rule(&table(), "c", &rule(mark), Position::Last, &[]);
+    }
+    let e = commit(&netns, transaction).unwrap_err().to_string();
+    assert!(e.starts_with("cannot change the ruleset in 60000 steps: Message too long"), "{e}");
+    assert!(e.contains("net.core.wmem_max"), "{e}");
+    assert_eq!(order(&netns)?, []);
+    Ok(())
+}
