@@ -16,7 +16,7 @@ pub(super) fn lift(family: Family, exprs: &[Expr], sets: &[Set]) -> Vec<Statemen
     for expression in exprs {
         let bound = lift.bound.take();
         if lift.step(expression, bound).is_none() {
-            lift.statements.push(Statement::Opaque(expression.clone()));
+            lift.statements.push(Statement::Opaque { expression: expression.clone(), transport: None });
         }
     }
     lift.statements

@@ -156,7 +156,7 @@ impl Lower<'_> {
             Statement::Update { set, op, key, data, timeout, exprs } => self.update(set, *op, key, data.as_ref(), *timeout, exprs)?,
             Statement::Last(_) => self.push(Last::default()),
             Statement::Notrack => self.push(Notrack {}),
-            Statement::Opaque(expression) => self.push(expression.clone()),
+            Statement::Opaque { expression, .. } => self.push(expression.clone()),
             other => return Err(format!("netlab does not install this kind of statement: {other:?}")),
         }
         Ok(())

@@ -64,6 +64,7 @@ impl Resolver {
                 }
                 Statement::Reject { kind, code, ip6: self.network == Some("ip6") }
             }
+            Statement::Opaque { expression, .. } => Statement::Opaque { expression, transport: self.transport },
             other => other,
         };
         self.done.push(Some(statement));

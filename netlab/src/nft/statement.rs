@@ -114,8 +114,8 @@ pub(crate) enum Statement {
     Object { kind: u32, name: Source },
     ObjectMap { key: Key, map: SetRef, kind: u32 },
     Notrack,
-    /// An xtables match or target, or an expression that is not understood.
-    Opaque(Expr),
+    /// An xtables match or target, or an expression that is not understood; and the transport protocol that was matched before it.
+    Opaque { expression: Expr, transport: Option<&'static str> },
 }
 
 impl Key {

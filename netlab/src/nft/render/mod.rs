@@ -4,6 +4,7 @@ mod key;
 mod set;
 mod statement;
 mod value;
+mod xt;
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};

@@ -3,6 +3,7 @@
 use super::{Context, Options};
 use super::key::device;
 use super::value::{duration, text};
+use super::xt::{xt_match, xt_target};
 use super::super::data::Verdict;
 use super::super::expr::{Expr, NatKind, RejectKind, nat_flags};
 use super::super::family::Family;
@@ -63,7 +64,10 @@ impl Context<'_> {
                 format!("{} name {} map {}", object_word(*kind), self.key(key), self.set_ref(key, map))
             }
             Statement::Notrack => "notrack".to_owned(),
-            Statement::Opaque(expression) => opaque(expression),
+            Statement::Opaque { expression: Expr::XtMatch(xt), transport } => xt_match(self.family, *transport, xt),
+            Statement::Opaque { expression: Expr::XtTarget(xt), .. } => xt_target(self.family, xt),
+            // As a comment is: nft has no words for it either.
+            Statement::Opaque { expression, .. } => format!("/* {} */", expression.name()),
         }
     }
 
@@ -183,7 +187,7 @@ fn word(word: &'static str, said: bool) -> &'static str {
     if said { word } else { "" }
 }
 
-fn nat_words(flags: u32) -> String {
+pub(super) fn nat_words(flags: u32) -> String {
     let words = [(nat_flags::RANDOM, "random"), (nat_flags::FULLY_RANDOM, "fully-random"), (nat_flags::PERSISTENT, "persistent")];
     let words: Vec<_> = words.iter().filter(|(flag, _)| flags & flag != 0).map(|(_, word)| *word).collect();
     if words.is_empty() { String::new() } else { format!(" {}", words.join(",")) }
@@ -241,7 +245,7 @@ fn log(statement: &Statement) -> String {
     text + &log_flags(*flags)
 }
 
-fn log_flags(flags: u32) -> String {
+pub(super) fn log_flags(flags: u32) -> String {
     const TCP_SEQUENCE: u32 = 1;
     const TCP_OPTIONS: u32 = 2;
     const IP_OPTIONS: u32 = 4;
@@ -275,14 +279,5 @@ pub(super) fn object_word(kind: u32) -> &'static str {
         9 => "ct expectation set",
         10 => "synproxy",
         _ => "object",
-    }
-}
-
-/// What nft itself cannot translate is shown by its name, as a comment is.
-fn opaque(expression: &Expr) -> String {
-    match expression {
-        Expr::XtMatch(xt) => format!("/* xt match \"{}\" */", xt.name),
-        Expr::XtTarget(xt) => format!("/* xt target \"{}\" */", xt.name),
-        other => format!("/* {} */", other.name()),
     }
 }

@@ -141,11 +141,12 @@ fn a_transaction_that_is_too_long_for_a_datagram_says_so_and_changes_nothing() -
     let netns = Netns::new("long")?;
     begin(&netns)?;
     let mut transaction = Transaction::default();
-    for mark in 0..60_000 {
-        transaction.add_rule(&table(), "c", &rule(mark), Position::Last, &[]);
+    let long = Rule { comment: Some("x".repeat(128)), ..rule(1) };
+    for _ in 0..30_000 {
+        transaction.add_rule(&table(), "c", &long, Position::Last, &[]);
     }
     let e = commit(&netns, transaction).unwrap_err().to_string();
-    assert!(e.starts_with("cannot change the ruleset in 60000 steps: Message too long"), "{e}");
+    assert!(e.starts_with("cannot change the ruleset in 30000 steps: Message too long"), "{e}");
     assert!(e.contains("net.core.wmem_max"), "{e}");
     assert_eq!(order(&netns)?, []);
     Ok(())

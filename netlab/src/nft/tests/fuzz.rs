@@ -129,14 +129,14 @@ proptest! {
     }
 }
 
-/// What the kernel listed for every rule of the corpus, with bytes changed, removed and put in.
+/// What the kernel listed for every rule of the corpus, with bytes changed, removed and put in, for as long as `NETLAB_FUZZ_SECONDS` says.
 #[netlab::test]
 fn mutated_listings_are_taken() {
-    const FUZZ: Duration = Duration::from_secs(3);
+    let fuzz = std::env::var("NETLAB_FUZZ_SECONDS").ok().and_then(|seconds| seconds.parse().ok()).map_or(Duration::from_secs(3), Duration::from_secs);
     let listings = listings();
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let (begin, mut executions, mut printed) = (Instant::now(), 0_u64, 0);
-    while begin.elapsed() < FUZZ {
+    while begin.elapsed() < fuzz {
         let mut messages = listings[random.below(listings.len())].clone();
         for _ in 0..=random.below(6) {
             let place = random.below(messages.len());

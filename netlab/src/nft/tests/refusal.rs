@@ -27,6 +27,10 @@ fn rule(statements: &[Statement]) -> Rule {
     lower(Family::Ip, statements, &[]).unwrap()
 }
 
+fn opaque(expression: Expr) -> Statement {
+    Statement::Opaque { expression, transport: None }
+}
+
 fn accept(port: u16) -> Rule {
     rule(&[m::dport("tcp", &[(port, port), (1, 1)]).unwrap(), Statement::Verdict(Verdict::Accept)])
 }
@@ -70,14 +74,14 @@ fn a_jump_to_a_chain_that_is_not_there_is_named() {
 
 #[netlab::test]
 fn an_expression_that_the_kernel_lacks_is_named() {
-    let unknown = Statement::Opaque(Expr::Unknown { name: "nonsense".to_owned(), data: Vec::new() });
+    let unknown = opaque(Expr::Unknown { name: "nonsense".to_owned(), data: Vec::new() });
     let text = refusal(&chain("filter", 1), rule(&[m::mark(5, u32::MAX), unknown])).to_string();
     assert!(text.starts_with("cannot add rule `meta mark 0x00000005 /* nonsense */` to chain `ip t c`: No such file"), "{text}");
 }
 
 #[netlab::test]
 fn a_malformed_expression_is_named() {
-    let nat = Statement::Opaque(Expr::Nat(Nat { family: 77, ..Nat::default() }));
+    let nat = opaque(Expr::Nat(Nat { family: 77, ..Nat::default() }));
     let text = refusal(&chain("nat", 4), rule(&[nat])).to_string();
     assert!(text.starts_with("cannot add rule `/* nat */` to chain `ip t c`: "), "{text}");
 }
