@@ -19,6 +19,7 @@ mod link;
 mod messages;
 mod neigh;
 mod netns;
+#[cfg_attr(not(test), allow(dead_code, reason = "what installs rules is for the fixtures of NAT and firewalls"))]
 mod nft;
 mod patience;
 mod pcapng;
@@ -29,6 +30,7 @@ mod rule;
 mod serve;
 pub mod snapshot;
 mod ruleset;
+mod serve;
 mod sys;
 mod sysctl;
 #[cfg(feature = "tokio")]
@@ -47,6 +49,7 @@ pub use isolate::Machine;
 pub use link::Link;
 pub use neigh::{Neigh, NeighBuilder};
 pub use netns::Netns;
+pub use nft::{Chain, Family, Hits, Rule, Ruleset, Table};
 pub use probe::{Answer, IcmpError, IcmpKind, Outcome, Probe, Reason, Unreachable};
 pub use process::{Process, ProcessPlan};
 pub use route::{Route, RouteBuilder};

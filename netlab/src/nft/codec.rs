@@ -89,8 +89,7 @@ pub(crate) fn read_chain(message: &Message) -> Option<(TableName, Chain)> {
         base,
         flags: attribute(a, 10).unwrap_or(0),
         comment: attribute::<Vec<u8>>(a, 12).and_then(|data| userdata::text(&data, userdata::COMMENT)),
-        counter: attribute::<Vec<u8>>(a, 8)
-            .map(|c| Hits { bytes: attribute(&c, 1).unwrap_or(0), packets: attribute(&c, 2).unwrap_or(0) }),
+        counter: attribute::<Vec<u8>>(a, 8).map(|c| Hits { bytes: attribute(&c, 1).unwrap_or(0), packets: attribute(&c, 2).unwrap_or(0) }),
         rules: Vec::new(),
     };
     Some((table, chain))
@@ -119,8 +118,7 @@ pub(crate) fn read_rule(message: &Message) -> Option<(TableName, String, Rule)> 
         handle: attribute(a, 3).unwrap_or(0),
         exprs: attribute(a, 4).unwrap_or_default(),
         comment: attribute::<Vec<u8>>(a, 7).and_then(|data| userdata::text(&data, userdata::COMMENT)),
-        compat: attribute::<Vec<u8>>(a, 5)
-            .and_then(|compat| Some((attribute(&compat, 1)?, attribute(&compat, 2).unwrap_or(0)))),
+        compat: attribute::<Vec<u8>>(a, 5).and_then(|compat| Some((attribute(&compat, 1)?, attribute(&compat, 2).unwrap_or(0)))),
         ..Rule::default()
     };
     Some((table, attribute(a, 2)?, rule))

@@ -64,10 +64,6 @@ impl Verdict {
             Self::Other(code) => *code,
         }
     }
-
-    pub(crate) fn is_terminal(&self) -> bool {
-        !matches!(self, Self::Continue | Self::Jump(_) | Self::Other(_))
-    }
 }
 
 impl Attribute for Verdict {

@@ -90,10 +90,10 @@ impl Family {
 
     /// A priority as nft prints it: `filter`, `dstnat - 10`, or a number that is near no name.
     pub(crate) fn priority_text(self, hook: &str, priority: i32) -> String {
-        const NEAR: i32 = 10;
+        const NEAR: u32 = 10;
         for (name, standard, only) in self.priorities() {
             let offset = priority.saturating_sub(*standard);
-            if only.is_some_and(|only| only != hook) || offset.abs() > NEAR {
+            if only.is_some_and(|only| only != hook) || offset.unsigned_abs() > NEAR {
                 continue;
             }
             return match offset {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::data::{Data, Register};
-use super::expr::{BitwiseOp, Bitwise, CmpOp, CtKey, Dynset, Expr, NatKind, NumgenKind, RejectKind, nat_flags};
+use super::expr::{Bitwise, BitwiseOp, CmpOp, CtKey, Dynset, Expr, NatKind, NumgenKind, RejectKind, nat_flags};
 use super::family::Family;
 use super::items::{Layout, items};
 use super::object::{Hits, Set, set_flags};

@@ -111,9 +111,7 @@ impl Resolver {
             }
             Key::Map { key, map } => Key::Map { key: Box::new(self.key(*key)), map },
             Key::Concat(keys) => Key::Concat(keys.into_iter().map(|key| self.key(key)).collect()),
-            Key::Hash { of, modulus, seed, offset } => {
-                Key::Hash { of: of.map(|key| Box::new(self.key(*key))), modulus, seed, offset }
-            }
+            Key::Hash { of, modulus, seed, offset } => Key::Hash { of: of.map(|key| Box::new(self.key(*key))), modulus, seed, offset },
             other => other,
         }
     }
@@ -267,9 +265,8 @@ impl Resolver {
             return;
         }
         // `ip protocol tcp` says more than `tcp dport 80` where IPv6 is seen too.
-        let says_more = |statement: &Statement| {
-            matches!(statement, Statement::Match { key: Key::Payload { base: PayloadBase::NETWORK, .. }, .. })
-        };
+        let says_more =
+            |statement: &Statement| matches!(statement, Statement::Match { key: Key::Payload { base: PayloadBase::NETWORK, .. }, .. });
         let place = self.dependency.get(base.0 as usize).copied().flatten();
         if base == PayloadBase::TRANSPORT
             && self.family.is_mixed()

@@ -52,7 +52,10 @@ impl Ruleset {
         let rules = self.tables.iter().flat_map(|table| &table.chains).flat_map(|chain| &chain.rules);
         let sets = self.tables.iter().flat_map(|table| &table.sets);
         let by_index = |expression: &Expr| {
-            matches!(expression, Expr::Meta(Meta { key: MetaKey::IIF | MetaKey::OIF | MetaKey::SDIF, .. }) | Expr::Fib(_) | Expr::Dup(_) | Expr::Fwd(_))
+            matches!(
+                expression,
+                Expr::Meta(Meta { key: MetaKey::IIF | MetaKey::OIF | MetaKey::SDIF, .. }) | Expr::Fib(_) | Expr::Dup(_) | Expr::Fwd(_)
+            )
         };
         rules.flat_map(|rule| &rule.exprs).any(by_index)
             || sets.into_iter().any(|set| DataType::split(set.key_type).contains(&DataType::IfIndex))

@@ -11,24 +11,67 @@ use super::types::DataType;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Key {
     Meta(MetaKey),
-    Ct { key: CtKey, direction: Option<u8> },
+    Ct {
+        key: CtKey,
+        direction: Option<u8>,
+    },
     /// Bits of a header; with a template once it is known which field of which protocol they are.
-    Payload { base: PayloadBase, offset: u32, bits: u32, field: Option<&'static Template> },
-    Exthdr { op: u32, kind: u8, offset: u32, bytes: u32, exists: bool },
-    Fib { result: FibResult, flags: u32 },
-    Numgen { random: bool, modulus: u32, offset: u32 },
+    Payload {
+        base: PayloadBase,
+        offset: u32,
+        bits: u32,
+        field: Option<&'static Template>,
+    },
+    Exthdr {
+        op: u32,
+        kind: u8,
+        offset: u32,
+        bytes: u32,
+        exists: bool,
+    },
+    Fib {
+        result: FibResult,
+        flags: u32,
+    },
+    Numgen {
+        random: bool,
+        modulus: u32,
+        offset: u32,
+    },
     /// `jhash` of a key, or `symhash` of the flow.
-    Hash { of: Option<Box<Key>>, modulus: u32, seed: Option<u32>, offset: u32 },
-    Socket { key: u32, level: u32 },
+    Hash {
+        of: Option<Box<Key>>,
+        modulus: u32,
+        seed: Option<u32>,
+        offset: u32,
+    },
+    Socket {
+        key: u32,
+        level: u32,
+    },
     Route(u32),
     Concat(Vec<Key>),
     /// What a map gives for the key.
-    Map { key: Box<Key>, map: SetRef },
+    Map {
+        key: Box<Key>,
+        map: SetRef,
+    },
     /// `key & mask ^ xor`.
-    Bits { key: Box<Key>, mask: Vec<u8>, xor: Vec<u8> },
-    Shift { key: Box<Key>, left: bool, by: u32 },
+    Bits {
+        key: Box<Key>,
+        mask: Vec<u8>,
+        xor: Vec<u8>,
+    },
+    Shift {
+        key: Box<Key>,
+        left: bool,
+        by: u32,
+    },
     /// A constant.
-    Value { value: Vec<u8>, data_type: Option<DataType> },
+    Value {
+        value: Vec<u8>,
+        data_type: Option<DataType>,
+    },
 }
 
 /// A set or a map that a rule uses.
@@ -91,31 +134,109 @@ pub(crate) enum Source {
 /// One match or target of a rule.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Statement {
-    Match { key: Key, op: CmpOp, operand: Operand },
+    Match {
+        key: Key,
+        op: CmpOp,
+        operand: Operand,
+    },
     Verdict(Verdict),
-    VerdictMap { key: Key, map: SetRef },
+    VerdictMap {
+        key: Key,
+        map: SetRef,
+    },
     Counter(Option<Hits>),
-    Limit { over: bool, rate: u64, unit: u64, burst: u32, bytes: bool },
-    Quota { over: bool, bytes: u64, used: u64 },
-    Connlimit { over: bool, count: u32 },
+    Limit {
+        over: bool,
+        rate: u64,
+        unit: u64,
+        burst: u32,
+        bytes: bool,
+    },
+    Quota {
+        over: bool,
+        bytes: u64,
+        used: u64,
+    },
+    Connlimit {
+        over: bool,
+        count: u32,
+    },
     Last(Option<u64>),
-    Log { group: Option<u16>, prefix: Option<String>, snaplen: Option<u32>, threshold: Option<u16>, level: Option<u32>, flags: u32 },
+    Log {
+        group: Option<u16>,
+        prefix: Option<String>,
+        snaplen: Option<u32>,
+        threshold: Option<u16>,
+        level: Option<u32>,
+        flags: u32,
+    },
     /// For ICMP, whether it is that of IPv6.
-    Reject { kind: RejectKind, code: u8, ip6: bool },
-    Nat { kind: NatKind, family: Family, address: Option<Source>, port: Option<Source>, flags: u32 },
-    Masquerade { ports: Option<Source>, flags: u32 },
-    Redirect { ports: Option<Source>, flags: u32 },
-    Tproxy { family: Option<Family>, address: Option<Source>, port: Option<Source> },
-    Queue { first: u16, total: u16, flags: u16, by: Option<Key> },
-    Set { key: Key, value: Source },
-    Dup { address: Option<Source>, device: Option<Source> },
-    Forward { device: Source, address: Option<Source> },
-    Update { set: String, op: u32, key: Key, data: Option<Source>, timeout: Option<u64>, exprs: Vec<Expr> },
-    Object { kind: u32, name: Source },
-    ObjectMap { key: Key, map: SetRef, kind: u32 },
+    Reject {
+        kind: RejectKind,
+        code: u8,
+        ip6: bool,
+    },
+    Nat {
+        kind: NatKind,
+        family: Family,
+        address: Option<Source>,
+        port: Option<Source>,
+        flags: u32,
+    },
+    Masquerade {
+        ports: Option<Source>,
+        flags: u32,
+    },
+    Redirect {
+        ports: Option<Source>,
+        flags: u32,
+    },
+    Tproxy {
+        family: Option<Family>,
+        address: Option<Source>,
+        port: Option<Source>,
+    },
+    Queue {
+        first: u16,
+        total: u16,
+        flags: u16,
+        by: Option<Key>,
+    },
+    Set {
+        key: Key,
+        value: Source,
+    },
+    Dup {
+        address: Option<Source>,
+        device: Option<Source>,
+    },
+    Forward {
+        device: Source,
+        address: Option<Source>,
+    },
+    Update {
+        set: String,
+        op: u32,
+        key: Key,
+        data: Option<Source>,
+        timeout: Option<u64>,
+        exprs: Vec<Expr>,
+    },
+    Object {
+        kind: u32,
+        name: Source,
+    },
+    ObjectMap {
+        key: Key,
+        map: SetRef,
+        kind: u32,
+    },
     Notrack,
     /// An xtables match or target, or an expression that is not understood; and the transport protocol that was matched before it.
-    Opaque { expression: Expr, transport: Option<&'static str> },
+    Opaque {
+        expression: Expr,
+        transport: Option<&'static str>,
+    },
 }
 
 impl Key {
@@ -133,9 +254,21 @@ impl Key {
             Self::Meta(key) => super::keys::meta(*key).map_or(DataType::Integer, |row| row.data_type),
             Self::Ct { key, .. } => super::keys::ct(*key).map_or(DataType::Integer, |row| row.data_type),
             Self::Payload { field, .. } => field.map_or(DataType::Integer, |field| field.data_type),
-            Self::Exthdr { exists, .. } => if *exists { DataType::Boolean } else { DataType::Integer },
+            Self::Exthdr { exists, .. } => {
+                if *exists {
+                    DataType::Boolean
+                } else {
+                    DataType::Integer
+                }
+            }
             Self::Fib { result, flags } => super::keys::fib_type(*result, *flags),
-            Self::Socket { key, .. } => if *key == 1 { DataType::Mark } else { DataType::Integer },
+            Self::Socket { key, .. } => {
+                if *key == 1 {
+                    DataType::Mark
+                } else {
+                    DataType::Integer
+                }
+            }
             Self::Route(key) => super::keys::route(*key).map_or(DataType::Integer, |(_, data_type)| data_type),
             Self::Bits { key, .. } | Self::Shift { key, .. } => key.data_type(),
             Self::Map { map: SetRef::Anonymous(items), .. } => items.data_types.first().copied().unwrap_or(DataType::Integer),
@@ -161,7 +294,9 @@ impl Key {
                 other => other.is_host_order(),
             },
             Self::Numgen { .. } | Self::Hash { .. } => true,
-            Self::Fib { .. } | Self::Socket { .. } | Self::Route(_) => self.data_type() != DataType::IfName && !matches!(self.data_type(), DataType::Ipv4 | DataType::Ipv6),
+            Self::Fib { .. } | Self::Socket { .. } | Self::Route(_) => {
+                self.data_type() != DataType::IfName && !matches!(self.data_type(), DataType::Ipv4 | DataType::Ipv6)
+            }
             Self::Bits { key, .. } | Self::Shift { key, .. } => key.is_host_order(),
             Self::Map { .. } | Self::Value { .. } => self.data_type().is_host_order(),
             Self::Payload { .. } | Self::Exthdr { .. } | Self::Concat(_) => false,
@@ -174,9 +309,27 @@ impl Key {
             Self::Meta(key) => super::keys::meta(*key).map_or(4, |row| row.bytes),
             Self::Ct { key, .. } => super::keys::ct(*key).map_or(4, |row| row.bytes),
             Self::Payload { offset, bits, .. } => ((offset % 8 + bits).div_ceil(8)) as usize,
-            Self::Exthdr { exists, bytes, .. } => if *exists { 1 } else { *bytes as usize },
-            Self::Fib { result, flags } => if *flags & 0x20 != 0 { 1 } else if *result == FibResult::OIFNAME { 16 } else { 4 },
-            Self::Socket { key, .. } => match key { 0 | 2 => 1, 3 => 8, _ => 4 },
+            Self::Exthdr { exists, bytes, .. } => {
+                if *exists {
+                    1
+                } else {
+                    *bytes as usize
+                }
+            }
+            Self::Fib { result, flags } => {
+                if *flags & 0x20 != 0 {
+                    1
+                } else if *result == FibResult::OIFNAME {
+                    16
+                } else {
+                    4
+                }
+            }
+            Self::Socket { key, .. } => match key {
+                0 | 2 => 1,
+                3 => 8,
+                _ => 4,
+            },
             Self::Route(2) => 16,
             Self::Route(3) => 2,
             Self::Route(4) => 1,

@@ -215,7 +215,9 @@ impl Transaction {
         let answers = socket.transaction(Message::begin(), requests, Message::end()).map_err(|refusal| {
             let place = refusal.request;
             match (steps.get(place), attributes.get(place)) {
-                _ if refusal.is(libc::EMSGSIZE) => Error::new(format!("change the ruleset in {} steps", steps.len()), refusal).help(TOO_LONG),
+                _ if refusal.is(libc::EMSGSIZE) => {
+                    Error::new(format!("change the ruleset in {} steps", steps.len()), refusal).help(TOO_LONG)
+                }
                 (Some((what, exprs)), Some(attributes)) => refused(what, exprs, attributes, refusal),
                 _ => Error::new("change the ruleset", refusal),
             }
@@ -265,7 +267,8 @@ fn describe(table: &TableName, rule: &Rule, sets: &[Set]) -> String {
 
 fn refused(what: &str, exprs: &[Expr], attributes: &[u8], refusal: Refusal) -> Error {
     let blamed = refusal.offset.and_then(|offset| expression_at(attributes, offset.checked_sub(HEADERS)?));
-    let fact = blamed.and_then(|place| exprs.get(place)).map(|expression| format!("the kernel points at its expression `{}`", expression.name()));
+    let fact =
+        blamed.and_then(|place| exprs.get(place)).map(|expression| format!("the kernel points at its expression `{}`", expression.name()));
     let error = Error::new(what, refusal);
     match fact {
         Some(fact) => error.fact(fact),

@@ -34,17 +34,10 @@ pub(crate) const ICMP_CODES: Words = &[
     (9, "net-prohibited"), (10, "host-prohibited"), (13, "admin-prohibited"),
 ];
 
-pub(crate) const ICMPV6_CODES: Words = &[
-    (0, "no-route"),
-    (1, "admin-prohibited"),
-    (3, "addr-unreachable"),
-    (4, "port-unreachable"),
-    (5, "policy-fail"),
-    (6, "reject-route"),
-];
+pub(crate) const ICMPV6_CODES: Words =
+    &[(0, "no-route"), (1, "admin-prohibited"), (3, "addr-unreachable"), (4, "port-unreachable"), (5, "policy-fail"), (6, "reject-route")];
 
-pub(crate) const ICMPX_CODES: Words =
-    &[(0, "no-route"), (1, "port-unreachable"), (2, "host-unreachable"), (3, "admin-prohibited")];
+pub(crate) const ICMPX_CODES: Words = &[(0, "no-route"), (1, "port-unreachable"), (2, "host-unreachable"), (3, "admin-prohibited")];
 
 #[rustfmt::skip]
 pub(crate) const DSCP: Words = &[

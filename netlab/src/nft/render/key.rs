@@ -1,11 +1,11 @@
 //! What a rule looks at, and what it compares it with.
 
-use super::Context;
-use super::value::{flags, number, text};
 use super::super::expr::{CmpOp, PayloadBase};
 use super::super::keys;
 use super::super::statement::{Key, Operand, SetRef, Source};
 use super::super::types::DataType;
+use super::Context;
+use super::value::{flags, number, text};
 
 impl Context<'_> {
     pub(super) fn key(&self, key: &Key) -> String {
@@ -159,7 +159,11 @@ fn extension(op: u32, kind: u8, offset: u32, bytes: u32, exists: bool) -> String
         (1, ..) => {
             let words = [(0, "eol"), (1, "nop"), (2, "maxseg"), (3, "window"), (4, "sack-perm"), (5, "sack"), (8, "timestamp")];
             let word = words.iter().find(|(number, _)| *number == kind).map_or_else(|| kind.to_string(), |(_, word)| (*word).to_owned());
-            if exists { format!("tcp option {word}") } else { format!("tcp option @{kind},{},{}", u64::from(offset) * 8, u64::from(bytes) * 8) }
+            if exists {
+                format!("tcp option {word}")
+            } else {
+                format!("tcp option @{kind},{},{}", u64::from(offset) * 8, u64::from(bytes) * 8)
+            }
         }
         (0, ..) => {
             let words = [(0, "hbh"), (43, "rt"), (44, "frag"), (60, "dst"), (135, "mh")];

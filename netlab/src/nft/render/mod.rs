@@ -68,7 +68,8 @@ impl Context<'_> {
     pub(crate) fn table(&self, f: &mut fmt::Formatter<'_>, table: &Table) -> fmt::Result {
         let Table { family, name, .. } = table;
         writeln!(f, "table {family} {name} {{{}", self.handle(table.handle))?;
-        let flags: Vec<_> = [(1, "dormant"), (2, "owner")].iter().filter(|(flag, _)| table.flags & flag != 0).map(|(_, word)| *word).collect();
+        let flags: Vec<_> =
+            [(1, "dormant"), (2, "owner")].iter().filter(|(flag, _)| table.flags & flag != 0).map(|(_, word)| *word).collect();
         if !flags.is_empty() {
             writeln!(f, "\tflags {}", flags.join(","))?;
         }

@@ -2,9 +2,6 @@
 
 use std::fmt::Write;
 
-use super::Context;
-use super::statement::object_word;
-use super::value::duration;
 use super::super::expr::Expr;
 use super::super::items::{Layout, items};
 use super::super::lift::lift;
@@ -12,6 +9,9 @@ use super::super::object::{Object, Set, set_flags};
 use super::super::statement::{Gives, Item};
 use super::super::types::DataType;
 use super::super::userdata;
+use super::Context;
+use super::statement::object_word;
+use super::value::duration;
 
 impl Context<'_> {
     /// One element, with what a map gives for it.
@@ -67,7 +67,9 @@ impl Context<'_> {
         ];
         let flags: Vec<_> = flags.iter().filter(|(flag, _)| set.is(*flag)).map(|(_, word)| *word).collect();
         // nft leaves out `flags timeout` where a timeout says it.
-        if set.flags & (set_flags::CONSTANT | set_flags::DYNAMIC | set_flags::INTERVAL) != 0 || flags == ["timeout"] && set.timeout.is_none() {
+        if set.flags & (set_flags::CONSTANT | set_flags::DYNAMIC | set_flags::INTERVAL) != 0
+            || flags == ["timeout"] && set.timeout.is_none()
+        {
             line(format!("flags {}", flags.join(",")));
         }
         for statement in lift(self.family, &set.exprs, &[]) {
@@ -143,9 +145,7 @@ fn declared_type(set: &Set) -> String {
 }
 
 fn is_short(data_type: DataType) -> bool {
-    use DataType::{
-        ArpOperation, CtDirection, DeviceGroup, Gid, Integer, Mark, NfProto, Protocol, Realm, Service, TcpFlag, Uid,
-    };
+    use DataType::{ArpOperation, CtDirection, DeviceGroup, Gid, Integer, Mark, NfProto, Protocol, Realm, Service, TcpFlag, Uid};
     match data_type {
         NfProto | Protocol | Service | TcpFlag | Mark | Uid | Gid | Integer | ArpOperation | CtDirection | Realm => true,
         DeviceGroup => false,

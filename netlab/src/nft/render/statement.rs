@@ -1,9 +1,5 @@
 //! Matches and targets.
 
-use super::{Context, Options};
-use super::key::device;
-use super::value::{duration, text};
-use super::xt::{xt_match, xt_target};
 use super::super::data::Verdict;
 use super::super::expr::{Expr, NatKind, RejectKind, nat_flags};
 use super::super::family::Family;
@@ -12,6 +8,10 @@ use super::super::object::Hits;
 use super::super::statement::{Key, SetRef, Source, Statement};
 use super::super::types::DataType;
 use super::super::words::{ICMP_CODES, ICMPV6_CODES, ICMPX_CODES, LOG_LEVELS};
+use super::key::device;
+use super::value::{duration, text};
+use super::xt::{xt_match, xt_target};
+use super::{Context, Options};
 
 const DEFAULT_BURST: u32 = 5;
 const LOG_LEVEL_WARNING: u32 = 4;
@@ -125,7 +125,8 @@ impl Context<'_> {
 
     fn nat(&self, kind: NatKind, family: Family, address: Option<&Source>, port: Option<&Source>, flags: u32) -> String {
         let word = if kind == NatKind::SOURCE { "snat" } else { "dnat" };
-        let gives_port = |address: &Source| matches!(address, Source::Key(Key::Map { map: SetRef::Anonymous(map), .. }) if map.data_types.len() > 1);
+        let gives_port =
+            |address: &Source| matches!(address, Source::Key(Key::Map { map: SetRef::Anonymous(map), .. }) if map.data_types.len() > 1);
         let say_family = self.family == Family::Inet || flags & nat_flags::NETMAP != 0 || address.is_some_and(gives_port);
         let family_word = if say_family && address.is_some() { format!(" {family}") } else { String::new() };
         let prefix = if flags & nat_flags::NETMAP != 0 { " prefix" } else { "" };

@@ -2,9 +2,9 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::Context;
 use super::super::resolve::leading_ones;
 use super::super::types::DataType as T;
+use super::Context;
 
 impl Context<'_> {
     /// A big-endian value of that type.
@@ -16,9 +16,7 @@ impl Context<'_> {
         match (data_type, value) {
             (T::Ipv4, value) if let Ok(octets) = <[u8; 4]>::try_from(value) => Ipv4Addr::from(octets).to_string(),
             (T::Ipv6, value) if let Ok(octets) = <[u8; 16]>::try_from(value) => ipv6(octets),
-            (T::EtherAddress | T::LinkAddress, _) => {
-                value.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
-            }
+            (T::EtherAddress | T::LinkAddress, _) => value.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":"),
             (T::IfName | T::String, _) => format!("\"{}\"", text(value)),
             (T::IfIndex, _) => match number.and_then(|n| u32::try_from(n).ok()).and_then(|n| self.interfaces.get(&n)) {
                 Some(name) => format!("\"{name}\""),

@@ -36,7 +36,11 @@ impl Info<'_> {
         text(&self.0[at.min(self.0.len())..(at + length).min(self.0.len())])
     }
     fn address(self, at: usize, family: Family) -> String {
-        if family == Family::Ip6 { Ipv6Addr::from(self.array::<16>(at)).to_string() } else { Ipv4Addr::from(self.array::<4>(at)).to_string() }
+        if family == Family::Ip6 {
+            Ipv6Addr::from(self.array::<16>(at)).to_string()
+        } else {
+            Ipv4Addr::from(self.array::<4>(at)).to_string()
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::Netns;
 use crate::error::Result;
 use crate::nft::family::TableName;
 use crate::nft::lower::lower;
@@ -9,7 +10,6 @@ use crate::nft::object::{Chain, Rule, set_flags};
 use crate::nft::render::{Context, Options};
 use crate::nft::ruleset::Ruleset;
 use crate::nft::transaction::{Position, Transaction};
-use crate::Netns;
 
 use super::{commit, corpus, oracle};
 

@@ -75,9 +75,7 @@ fn counters_are_read_zeroed_and_count_again() -> Result<()> {
     let mut transaction = Transaction::default();
     transaction.add_rule(&table(), "c", &counting, Position::Last, &[]);
     let handle = commit(&netns, transaction)?[0];
-    let send = || {
-        netns.run(|| std::net::UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"x", "127.0.0.1:9").unwrap()).map(drop)
-    };
+    let send = || netns.run(|| std::net::UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"x", "127.0.0.1:9").unwrap()).map(drop);
     let hits = || -> Result<Hits> {
         let ruleset = netns.ruleset()?;
         Ok(ruleset.table(Family::Inet, "t").unwrap().chain("c").unwrap().rules()[0].hits().unwrap())

@@ -130,9 +130,12 @@ proptest! {
 }
 
 /// What the kernel listed for every rule of the corpus, with bytes changed, removed and put in, for as long as `NETLAB_FUZZ_SECONDS` says.
-#[netlab::test]
+#[netlab::test(timeout = "20m")]
 fn mutated_listings_are_taken() {
-    let fuzz = std::env::var("NETLAB_FUZZ_SECONDS").ok().and_then(|seconds| seconds.parse().ok()).map_or(Duration::from_secs(3), Duration::from_secs);
+    let fuzz = std::env::var("NETLAB_FUZZ_SECONDS")
+        .ok()
+        .and_then(|seconds| seconds.parse().ok())
+        .map_or(Duration::from_secs(3), Duration::from_secs);
     let listings = listings();
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let (begin, mut executions, mut printed) = (Instant::now(), 0_u64, 0);

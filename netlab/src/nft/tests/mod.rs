@@ -1,6 +1,6 @@
 //! What we install, held against the real `nft`.
 
-#[path = "../../../../tests/nft/corpus.rs"]
+#[path = "../../../../tests/nft/corpus/mod.rs"]
 mod corpus;
 #[path = "../../../../tests/nft/oracle.rs"]
 mod oracle;

@@ -162,7 +162,9 @@ fn what_makes_no_sense_is_refused_before_the_kernel_sees_it() {
     assert!("10.0.0.9-10.0.0.1".parse::<Addresses>().is_err() && "10.0.0.1-fe80::1".parse::<Addresses>().is_err());
     assert!("10.0.0.300".parse::<Addresses>().is_err() && "10.0.0.0/33".parse::<Addresses>().is_err());
     assert!(m::saddr(&["10.0.0.1".parse().unwrap(), "fe80::1".parse().unwrap()]).is_err() && m::saddr(&[]).is_err());
-    assert!(m::dport("tcp", &[(5, 1)]).is_err() && m::dport("nonsense", &[(1, 1)]).is_err() && m::nth(2, 2).is_err() && m::share(3, 2).is_err());
+    assert!(
+        m::dport("tcp", &[(5, 1)]).is_err() && m::dport("nonsense", &[(1, 1)]).is_err() && m::nth(2, 2).is_err() && m::share(3, 2).is_err()
+    );
 }
 
 #[netlab::test]

@@ -132,7 +132,10 @@ fn inet_filter_words_are_nfts() -> Result<()> {
         ("limit rate 10/minute burst 7 packets accept", vec![t::limit(10, 60, 7), accept()]),
         ("limit rate over 10/second drop", vec![(!t::limit(10, 1, 5)).unwrap(), Statement::Verdict(Verdict::Drop)]),
         ("counter packets 0 bytes 0", vec![Statement::Counter(None)]),
-        ("counter packets 7 bytes 9 drop", vec![Statement::Counter(Some(Hits { packets: 7, bytes: 9 })), Statement::Verdict(Verdict::Drop)]),
+        (
+            "counter packets 7 bytes 9 drop",
+            vec![Statement::Counter(Some(Hits { packets: 7, bytes: 9 })), Statement::Verdict(Verdict::Drop)],
+        ),
         ("jump other", vec![Statement::Verdict(Verdict::Jump("other".to_owned()))]),
         ("goto other", vec![Statement::Verdict(Verdict::Goto("other".to_owned()))]),
         ("return", vec![Statement::Verdict(Verdict::Return)]),
@@ -160,7 +163,10 @@ fn inet_filter_words_are_nfts() -> Result<()> {
         ),
         (
             "numgen inc mod 2 vmap { 0 : jump other, 1 : return }",
-            vec![m::vmap(m::numgen(false, 2, 0), vec![(vec![0, 0, 0, 0], Verdict::Jump("other".to_owned())), (vec![0, 0, 0, 1], Verdict::Return)])],
+            vec![m::vmap(
+                m::numgen(false, 2, 0),
+                vec![(vec![0, 0, 0, 0], Verdict::Jump("other".to_owned())), (vec![0, 0, 0, 1], Verdict::Return)],
+            )],
         ),
         (
             "meta mark > 0x00000005",
@@ -168,7 +174,11 @@ fn inet_filter_words_are_nfts() -> Result<()> {
         ),
         (
             "ct direction original",
-            vec![Statement::Match { key: Key::Ct { key: CtKey::DIRECTION, direction: None }, op: CmpOp::EQ, operand: Operand::Value(vec![0]) }],
+            vec![Statement::Match {
+                key: Key::Ct { key: CtKey::DIRECTION, direction: None },
+                op: CmpOp::EQ,
+                operand: Operand::Value(vec![0]),
+            }],
         ),
     ];
     hold(family, &base("filter", family, "forward", "filter", &[]), lines)
@@ -256,7 +266,10 @@ fn translations_are_nfts() -> Result<()> {
         ),
         ("redirect", vec![t::redirect(None, 0)]),
         ("tcp dport 80 redirect to :8080", vec![tcp(80), t::redirect(Some((8080, 8080)), 0)]),
-        ("fib daddr type local tcp dport 80 dnat to 10.0.0.2", vec![m::fib_daddr_type(2), tcp(80), t::dnat(Family::Ip, to("10.0.0.2", None), 0)]),
+        (
+            "fib daddr type local tcp dport 80 dnat to 10.0.0.2",
+            vec![m::fib_daddr_type(2), tcp(80), t::dnat(Family::Ip, to("10.0.0.2", None), 0)],
+        ),
     ];
     hold(Family::Ip, &base("nat", Family::Ip, "prerouting", "dstnat", &[]), destination)?;
     let inet = vec![

@@ -1,31 +1,25 @@
 //! Statements to expressions: with the matches that a field's name implies, and the anonymous sets that a rule brings along.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+mod set;
+mod target;
 
 use super::data::{Data, Register};
 use super::expr::{
-    Bitwise, BitwiseOp, Byteorder, Cmp, CmpOp, Connlimit, Counter, Ct, Dup, Dynset, Expr, Exthdr, Fib, Fwd, Hash, Immediate, Last, Limit, Log, Lookup, Masq,
-    Meta, MetaKey, Nat, Notrack, Numgen, NumgenKind, Objref, Payload, PayloadBase, Queue, Quota, Range, Redir, Reject, RejectKind, Rt, Socket,
-    Stateful, Tproxy, nat_flags,
+    Bitwise, BitwiseOp, Byteorder, Cmp, CmpOp, Connlimit, Counter, Ct, Dup, Dynset, Expr, Exthdr, Fib, Fwd, Hash, Immediate, Last, Limit,
+    Log, Lookup, Masq, Meta, MetaKey, Nat, Notrack, Numgen, NumgenKind, Objref, Payload, PayloadBase, Queue, Quota, Range, Redir, Rt,
+    Socket, Stateful, nat_flags,
 };
 use super::family::Family;
-use super::items::{Layout, elements};
 use super::object::{Rule, Set, set_flags};
-use super::statement::{Gives, Items, Key, Operand, SetRef, Source, Statement};
+use super::statement::{Key, Operand, SetRef, Source, Statement};
 use super::template::{Template, transport_number};
 use super::types::DataType;
-use super::userdata;
+use set::{anonymous, place};
 
 const HOST_TO_NETWORK: u32 = 1;
 const ARPHRD_ETHER: u16 = 1;
 const ETHERTYPE_VLAN: u16 = 0x8100;
-const CHECKSUM_NONE: u32 = 0;
-const CHECKSUM_INET: u32 = 1;
-const CHECKSUM_PSEUDO_HEADER: u32 = 1;
 const DYNSET_EXPRESSION: u32 = 2;
-
-/// Stands for an anonymous set within one transaction.
-static SET_ID: AtomicU32 = AtomicU32::new(1);
 
 /// The rule that the statements say. `sets` are the named ones of the table. The error is a sentence about a statement that makes no sense.
 pub(crate) fn lower(family: Family, statements: &[Statement], sets: &[Set]) -> Result<Rule, String> {
@@ -316,7 +310,9 @@ impl Lower<'_> {
             (Key::Meta(MetaKey::L4PROTO), [number]) => self.transport = Some(*number),
             (Key::Meta(MetaKey::NFPROTO), [2]) | (Key::Meta(MetaKey::PROTOCOL), [0x08, 0x00]) => self.network = Some("ip"),
             (Key::Meta(MetaKey::NFPROTO), [10]) | (Key::Meta(MetaKey::PROTOCOL), [0x86, 0xdd]) => self.network = Some("ip6"),
-            (Key::Payload { field: Some(field), .. }, [number]) if matches!(field.field, "protocol" | "nexthdr") => self.transport = Some(*number),
+            (Key::Payload { field: Some(field), .. }, [number]) if matches!(field.field, "protocol" | "nexthdr") => {
+                self.transport = Some(*number)
+            }
             _ => {}
         }
     }
@@ -426,77 +422,6 @@ impl Lower<'_> {
         Ok(())
     }
 
-    fn reject(&mut self, kind: RejectKind, code: u8, ip6: bool) -> Result<(), String> {
-        match (kind, self.family) {
-            (RejectKind::TCP_RESET, _) => self.require_transport(6)?,
-            // The kernel takes it, and then drops without a word.
-            (RejectKind::ICMPX, Family::Ip | Family::Ip6 | Family::Arp) => {
-                return Err(format!("`reject with icmpx` is for inet, bridge and netdev, not for {}", self.family));
-            }
-            (RejectKind::ICMP, family) if family.is_mixed() => self.require_network(if ip6 { "ip6" } else { "ip" })?,
-            (RejectKind::ICMP, family) if (family == Family::Ip6) != ip6 => {
-                return Err(format!("a table of family {family} cannot reject with the other family's ICMP"));
-            }
-            _ => {}
-        }
-        self.push(Reject { kind, code: Some(code) });
-        Ok(())
-    }
-
-    /// Address and port, least and greatest.
-    fn nat_registers(&mut self, family: Family, address: Option<&Source>, port: Option<&Source>) -> Result<[Option<Register>; 4], String> {
-        if self.family == Family::Inet && address.is_some() && self.network.is_some_and(|network| network != family.to_string()) {
-            return Err(format!("the packets of this rule never have an address of {family}"));
-        }
-        let bytes = if family == Family::Ip6 { 16 } else { 4 };
-        let first = Register::FIRST;
-        let (least, greatest) = match address {
-            Some(Source::Range(from, to)) => {
-                let least = self.value(&Source::Value(from.clone()), first)?;
-                (Some(least), Some(self.value(&Source::Value(to.clone()), first.after(bytes))?))
-            }
-            Some(source) => (Some(self.value(source, first)?), None),
-            None => (None, None),
-        };
-        if let Some(Source::Key(Key::Map { map: SetRef::Anonymous(items), .. })) = address {
-            match (items.data_types.len(), items.gives_ranges()) {
-                (2.., _) => return Ok([least, None, Some(first.after(bytes)), None]),
-                (_, true) => return Ok([least, Some(first.after(bytes)), None, None]),
-                _ => {}
-            }
-        }
-        let (port_min, port_max) = self.port_registers(port, first.after(2 * bytes))?;
-        Ok([least, greatest, port_min, port_max])
-    }
-
-    fn port_registers(&mut self, ports: Option<&Source>, first: Register) -> Result<(Option<Register>, Option<Register>), String> {
-        let Some(ports) = ports else { return Ok((None, None)) };
-        if self.transport.is_none() {
-            return Err("ports can be translated only after a match for a protocol that has them, such as tcp".to_owned());
-        }
-        match ports {
-            Source::Range(from, to) => {
-                let least = self.value(&Source::Value(from.clone()), first)?;
-                Ok((Some(least), Some(self.value(&Source::Value(to.clone()), first.after(4))?)))
-            }
-            source => Ok((Some(self.value(source, first)?), None)),
-        }
-    }
-
-    fn tproxy(&mut self, family: Option<Family>, address: Option<&Source>, port: Option<&Source>) -> Result<(), String> {
-        if self.transport.is_none() {
-            return Err("tproxy needs a match for tcp or udp before it".to_owned());
-        }
-        let family = match (self.family, family) {
-            (Family::Inet, None) => 0,
-            (Family::Inet, Some(family)) | (family, _) => u32::from(family.number()),
-        };
-        let address = self.optional(address, Register::FIRST)?;
-        let port = self.optional(port, Register::FIRST.after(16))?;
-        self.push(Tproxy { family, address, port });
-        Ok(())
-    }
-
     fn optional(&mut self, source: Option<&Source>, register: Register) -> Result<Option<Register>, String> {
         source.map(|source| self.value(source, register)).transpose()
     }
@@ -513,58 +438,6 @@ impl Lower<'_> {
         Ok(register)
     }
 
-    fn set(&mut self, key: &Key, value: &Source) -> Result<(), String> {
-        let host = Loaded { register: Register::FIRST, host: key.is_host_order(), bytes: key.bytes() };
-        let source = match value {
-            Source::Value(value) => Source::Value(host.order(value).value().unwrap_or_default().to_vec()),
-            other => other.clone(),
-        };
-        if let Key::Payload { field: Some(field), .. } = key {
-            return self.set_field(field, &source);
-        }
-        let sreg = Some(self.value(&source, Register::FIRST)?);
-        match key {
-            Key::Meta(key) => self.push(Meta { dreg: None, key: *key, sreg }),
-            Key::Ct { key, direction } => self.push(Ct { dreg: None, key: *key, direction: *direction, sreg }),
-            Key::Exthdr { op, kind, offset, bytes, .. } => {
-                self.push(Exthdr { dreg: None, kind: *kind, offset: *offset, len: *bytes, flags: None, op: Some(*op), sreg });
-            }
-            _ => return Err("this key cannot be set".to_owned()),
-        }
-        Ok(())
-    }
-
-    /// Writes a header field, and the checksums that cover it. They are of 16-bit words: what shares one with the field is kept.
-    fn set_field(&mut self, field: &'static Template, value: &Source) -> Result<(), String> {
-        self.require_field(field)?;
-        let (first, last) = (field.offset / 16 * 2, (field.offset + field.bits).div_ceil(16) * 2);
-        let (base, len, register) = (field.base, last - first, Register::FIRST);
-        if (first * 8, len * 8) == (field.offset, field.bits) {
-            self.value(value, register)?;
-        } else {
-            let Source::Value(value) = value else { return Err("a part of a word is set to a constant only".to_owned()) };
-            let window = Key::Payload { base, offset: first * 8, bits: len * 8, field: None };
-            let loaded = self.load(&window, register)?;
-            let below = last * 8 - field.offset - field.bits;
-            let number = value.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
-            let bytes = |number: u64| number.to_be_bytes()[8 - len as usize..].to_vec();
-            let mask = ((1_u64 << field.bits) - 1) << below;
-            self.mask(loaded, &bytes(!mask), &bytes(number << below & mask));
-        }
-        let (checksum, offset, flags) = match (field.protocol, field.field) {
-            ("ip", "saddr" | "daddr") => (CHECKSUM_INET, 10, CHECKSUM_PSEUDO_HEADER),
-            ("ip6", "saddr" | "daddr") => (CHECKSUM_NONE, 0, CHECKSUM_PSEUDO_HEADER),
-            ("ip", _) => (CHECKSUM_INET, 10, 0),
-            ("tcp", _) => (CHECKSUM_INET, 16, 0),
-            ("udp" | "udplite", _) => (CHECKSUM_INET, 6, 0),
-            ("icmp" | "icmpv6" | "igmp", _) => (CHECKSUM_INET, 2, 0),
-            _ => (CHECKSUM_NONE, 0, 0),
-        };
-        let (checksum, checksum_offset, checksum_flags) = (Some(checksum), Some(offset), Some(flags));
-        self.push(Payload { dreg: None, base, offset: first, len, sreg: Some(register), checksum, checksum_offset, checksum_flags });
-        Ok(())
-    }
-
     fn update(&mut self, set: &str, op: u32, key: &Key, data: Option<&Source>, timeout: Option<u64>, exprs: &[Expr]) -> Result<(), String> {
         self.require(key)?;
         let loaded = self.load(key, Register::FIRST)?;
@@ -576,82 +449,6 @@ impl Lower<'_> {
         self.push(Dynset { set, set_id: None, op, key: loaded.register, data, timeout, expression, flags, expressions });
         Ok(())
     }
-}
-
-/// A set or map that belongs to one rule.
-fn anonymous(key: &Key, items: &Items) -> Result<Set, String> {
-    if items.items.is_empty() {
-        return Err("an empty set matches nothing".to_owned());
-    }
-    let types = key.data_types();
-    let is_map = items.items.iter().any(|item| item.gives.is_some());
-    let verdicts = items.items.iter().any(|item| matches!(item.gives, Some(Gives::Verdict(_))));
-    let ranges = items.items.iter().flat_map(|item| &item.key).any(|(_, to)| to.is_some());
-    let mut flags = set_flags::ANONYMOUS | set_flags::CONSTANT;
-    for (flag, said) in [(set_flags::MAP, is_map), (set_flags::INTERVAL, ranges), (set_flags::CONCAT, types.len() > 1)] {
-        flags |= if said { flag } else { 0 };
-    }
-    let parts: Vec<usize> = match key {
-        Key::Concat(keys) => keys.iter().map(Key::bytes).collect(),
-        key => vec![key.bytes()],
-    };
-    let length = |bytes: usize| u32::try_from(bytes).unwrap_or(0);
-    let data_bytes = |one: &DataType| one.bytes().unwrap_or(4);
-    let data_len = match items.data_types.as_slice() {
-        [one] => data_bytes(one),
-        several => several.iter().map(|one| data_bytes(one).next_multiple_of(4)).sum(),
-    };
-    // What nft goes by when it reads the set: names are in host byte order for it.
-    let order = |host: bool| if host { 1 } else { 2 };
-    let host_key = key.is_host_order() || key.data_type() == DataType::IfName;
-    let mut userdata = userdata::number_entry(userdata::SET_KEY_BYTEORDER, order(host_key));
-    if let Some(data_type) = items.data_types.first() {
-        userdata.extend(userdata::number_entry(userdata::SET_DATA_BYTEORDER, order(data_type.is_host_order())));
-    }
-    if items.gives_ranges() {
-        userdata.extend(userdata::number_entry(userdata::SET_DATA_INTERVAL, 1));
-    }
-    let placed = placed(key, items);
-    Ok(Set {
-        name: if is_map { "__map%d" } else { "__set%d" }.to_owned(),
-        id: SET_ID.fetch_add(1, Ordering::Relaxed),
-        flags,
-        key_type: DataType::concat(&types),
-        key_len: length(key.bytes()),
-        data_type: is_map.then(|| if verdicts { 0xffff_ff00 } else { DataType::concat(&items.data_types) }),
-        data_len: (is_map && !verdicts).then(|| length(if items.gives_ranges() { 2 * data_len } else { data_len })),
-        size: Some(length(items.items.len())).filter(|_| !ranges),
-        fields: if types.len() > 1 { parts.iter().map(|bytes| length(*bytes)).collect() } else { Vec::new() },
-        userdata,
-        elements: elements(&placed, &Layout::of_key(key), flags),
-        ..Set::default()
-    })
-}
-
-/// The items with each value at its place in the bytes that are loaded.
-fn placed(key: &Key, items: &Items) -> Items {
-    let mut items = items.clone();
-    if let Key::Payload { bits, .. } = key
-        && bits % 8 != 0
-    {
-        for (from, to) in items.items.iter_mut().flat_map(|item| &mut item.key) {
-            *from = place(key, from);
-            *to = to.as_ref().map(|to| place(key, to));
-        }
-    }
-    items
-}
-
-/// A value moved up to where the field is in the bytes that are loaded.
-fn place(key: &Key, value: &[u8]) -> Vec<u8> {
-    let Key::Payload { offset, bits, .. } = key else { return value.to_vec() };
-    let bytes = key.bytes();
-    if bits % 8 == 0 || bytes > 8 {
-        return value.to_vec();
-    }
-    let below = u32::try_from(bytes).unwrap_or(8) * 8 - offset % 8 - bits;
-    let number = value.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte)) << below;
-    number.to_be_bytes()[8 - bytes..].to_vec()
 }
 
 /// Only the lowest bits of a number.

@@ -1,0 +1,88 @@
+//! The sets that a rule brings along.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::super::items::{Layout, elements};
+use super::super::object::{Set, set_flags};
+use super::super::statement::{Gives, Items, Key};
+use super::super::types::DataType;
+use super::super::userdata;
+
+/// Stands for an anonymous set within one transaction.
+static SET_ID: AtomicU32 = AtomicU32::new(1);
+
+/// A set or map that belongs to one rule.
+pub(super) fn anonymous(key: &Key, items: &Items) -> Result<Set, String> {
+    if items.items.is_empty() {
+        return Err("an empty set matches nothing".to_owned());
+    }
+    let types = key.data_types();
+    let is_map = items.items.iter().any(|item| item.gives.is_some());
+    let verdicts = items.items.iter().any(|item| matches!(item.gives, Some(Gives::Verdict(_))));
+    let ranges = items.items.iter().flat_map(|item| &item.key).any(|(_, to)| to.is_some());
+    let mut flags = set_flags::ANONYMOUS | set_flags::CONSTANT;
+    for (flag, said) in [(set_flags::MAP, is_map), (set_flags::INTERVAL, ranges), (set_flags::CONCAT, types.len() > 1)] {
+        flags |= if said { flag } else { 0 };
+    }
+    let parts: Vec<usize> = match key {
+        Key::Concat(keys) => keys.iter().map(Key::bytes).collect(),
+        key => vec![key.bytes()],
+    };
+    let length = |bytes: usize| u32::try_from(bytes).unwrap_or(0);
+    let data_bytes = |one: &DataType| one.bytes().unwrap_or(4);
+    let data_len = match items.data_types.as_slice() {
+        [one] => data_bytes(one),
+        several => several.iter().map(|one| data_bytes(one).next_multiple_of(4)).sum(),
+    };
+    // What nft goes by when it reads the set: names are in host byte order for it.
+    let order = |host: bool| if host { 1 } else { 2 };
+    let host_key = key.is_host_order() || key.data_type() == DataType::IfName;
+    let mut userdata = userdata::number_entry(userdata::SET_KEY_BYTEORDER, order(host_key));
+    if let Some(data_type) = items.data_types.first() {
+        userdata.extend(userdata::number_entry(userdata::SET_DATA_BYTEORDER, order(data_type.is_host_order())));
+    }
+    if items.gives_ranges() {
+        userdata.extend(userdata::number_entry(userdata::SET_DATA_INTERVAL, 1));
+    }
+    let placed = placed(key, items);
+    Ok(Set {
+        name: if is_map { "__map%d" } else { "__set%d" }.to_owned(),
+        id: SET_ID.fetch_add(1, Ordering::Relaxed),
+        flags,
+        key_type: DataType::concat(&types),
+        key_len: length(key.bytes()),
+        data_type: is_map.then(|| if verdicts { 0xffff_ff00 } else { DataType::concat(&items.data_types) }),
+        data_len: (is_map && !verdicts).then(|| length(if items.gives_ranges() { 2 * data_len } else { data_len })),
+        size: Some(length(items.items.len())).filter(|_| !ranges),
+        fields: if types.len() > 1 { parts.iter().map(|bytes| length(*bytes)).collect() } else { Vec::new() },
+        userdata,
+        elements: elements(&placed, &Layout::of_key(key), flags),
+        ..Set::default()
+    })
+}
+
+/// The items with each value at its place in the bytes that are loaded.
+fn placed(key: &Key, items: &Items) -> Items {
+    let mut items = items.clone();
+    if let Key::Payload { bits, .. } = key
+        && bits % 8 != 0
+    {
+        for (from, to) in items.items.iter_mut().flat_map(|item| &mut item.key) {
+            *from = place(key, from);
+            *to = to.as_ref().map(|to| place(key, to));
+        }
+    }
+    items
+}
+
+/// A value moved up to where the field is in the bytes that are loaded.
+pub(super) fn place(key: &Key, value: &[u8]) -> Vec<u8> {
+    let Key::Payload { offset, bits, .. } = key else { return value.to_vec() };
+    let bytes = key.bytes();
+    if bits % 8 == 0 || bytes > 8 {
+        return value.to_vec();
+    }
+    let below = u32::try_from(bytes).unwrap_or(8) * 8 - offset % 8 - bits;
+    let number = value.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte)) << below;
+    number.to_be_bytes()[8 - bytes..].to_vec()
+}
