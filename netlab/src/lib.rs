@@ -1,11 +1,11 @@
 //! Real Linux networks for `cargo test`.
 
-mod addr;
-mod address;
 // The attribute names this crate by its name, in its own tests too.
 #[cfg(test)]
 extern crate self as netlab;
 
+mod addr;
+mod address;
 mod bridge;
 pub mod capture;
 mod cidr;
@@ -20,17 +20,16 @@ mod messages;
 mod neigh;
 mod netns;
 #[cfg_attr(not(test), allow(dead_code, reason = "what installs rules is for the fixtures of NAT and firewalls"))]
-mod nft;
+pub mod nft;
 mod patience;
 mod pcapng;
 mod probe;
 mod process;
 mod route;
 mod rule;
-mod serve;
-pub mod snapshot;
 mod ruleset;
 mod serve;
+pub mod snapshot;
 mod sys;
 mod sysctl;
 #[cfg(feature = "tokio")]
@@ -49,7 +48,6 @@ pub use isolate::Machine;
 pub use link::Link;
 pub use neigh::{Neigh, NeighBuilder};
 pub use netns::Netns;
-pub use nft::{Chain, Family, Hits, Rule, Ruleset, Table};
 pub use probe::{Answer, IcmpError, IcmpKind, Outcome, Probe, Reason, Unreachable};
 pub use process::{Process, ProcessPlan};
 pub use route::{Route, RouteBuilder};
@@ -58,7 +56,6 @@ pub use serve::{Bound, Responder, Serve, Speaks};
 pub use sysctl::{RpFilter, Sysctl};
 #[cfg(feature = "tokio")]
 pub use task::Task;
-pub use nft::{Chain, Family, Hits, Rule, Ruleset, Table};
 pub use veth::VethPair;
 
 #[doc = include_str!("isolate/attribute.md")]

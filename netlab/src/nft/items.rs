@@ -2,7 +2,7 @@
 
 use super::data::Data;
 use super::object::{Element, Set, element_flags, set_flags};
-use super::statement::{Gives, Item, Items, Key};
+use super::statement::{Gives, Item, Items, Key, Span};
 use super::types::DataType;
 use super::userdata;
 
@@ -106,7 +106,7 @@ pub(super) fn items(set: &Set, layout: &Layout) -> Items {
 
 /// What nft sorts by. It takes names for numbers in host byte order, so that shorter ones come first, unless the set has intervals; and of
 /// several flags it looks at the first.
-fn order(item: &Item, types: &[DataType], interval: bool) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+fn order(item: &Item, types: &[DataType], interval: bool) -> Vec<Span> {
     let mut key = item.key.clone();
     for ((from, _), data_type) in key.iter_mut().zip(types) {
         if *data_type == DataType::IfName && !interval {

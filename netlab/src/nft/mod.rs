@@ -1,8 +1,9 @@
-//! nf_tables: a typed model of rulesets, to the kernel and back, and to the text of `nft list ruleset`.
+//! nf_tables: the rules of a namespace as values, and as the text of `nft list ruleset`.
 //!
-//! Two levels. [`expr`] mirrors the kernel's expressions, [`statement`] nft's words; `lift` and `resolve` lead up from the one to the
-//! other, `lower` leads down. The text is made from statements, so that what `nft` or iptables-nft installed reads as well as what
-//! netlab did.
+//! [`Netns::ruleset`](crate::Netns::ruleset) lists them, whoever installed them: netlab, `nft` or iptables-nft.
+
+// Two levels. `expr` mirrors the kernel's expressions, `statement` has nft's words; `lift` and `resolve` lead up from the one to the other,
+// `lower` leads down. The text is made from statements, so that what others installed reads as well as what netlab did.
 
 mod codec;
 mod data;

@@ -302,7 +302,9 @@ impl Resolver {
 
     /// A field of whole bytes at the beginning of a longer stretch.
     fn first(&self, base: PayloadBase, offset: u32, bits: u32) -> Option<&'static Template> {
-        self.header(base).iter().find(|field| field.offset == offset && field.bits <= bits && field.bits % 8 == 0 && offset % 8 == 0)
+        self.header(base)
+            .iter()
+            .find(|field| field.offset == offset && field.bits <= bits && field.bits % 8 == 0 && offset.is_multiple_of(8))
     }
 
     /// An address of which only the leading bytes were loaded.

@@ -88,11 +88,14 @@ pub(crate) struct Items {
     pub(crate) data_types: Vec<DataType>,
 }
 
+/// A value, and the last value if it is a range.
+pub(crate) type Span = (Vec<u8>, Option<Vec<u8>>);
+
 /// One element: a value, or all from one to another, in each field of the key.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Item {
-    /// For each field: the value, and the last value if it is a range.
-    pub(crate) key: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    /// For each field of the key.
+    pub(crate) key: Vec<Span>,
     pub(crate) gives: Option<Gives>,
     pub(crate) timeout: Option<u64>,
     pub(crate) expires: Option<u64>,
@@ -104,8 +107,8 @@ pub(crate) struct Item {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Gives {
     Verdict(Verdict),
-    /// For each field: the value, and the last value if it is a range.
-    Values(Vec<(Vec<u8>, Option<Vec<u8>>)>),
+    /// For each field.
+    Values(Vec<Span>),
     Object(String),
 }
 

@@ -51,7 +51,8 @@ pub(crate) struct Transaction {
 struct Step {
     /// Completes the sentence "cannot …".
     what: String,
-    request: Request<Message>,
+    message: Message,
+    flags: u16,
     exprs: Vec<Expr>,
 }
 
@@ -208,22 +209,19 @@ impl Transaction {
         if let Some(invalid) = self.invalid {
             return Err(invalid);
         }
-        let rule = Message::new(kind::NEW_RULE, None, Vec::new()).message_type;
-        let is_rule: Vec<bool> = self.steps.iter().map(|step| step.request.message.message_type == rule).collect();
-        let (requests, steps): (Vec<_>, Vec<_>) = self.steps.into_iter().map(|step| ((step.request), (step.what, step.exprs))).unzip();
-        let attributes: Vec<_> = requests.iter().map(|request| request.message.attributes.clone()).collect();
+        let steps = self.steps;
+        let requests = steps.iter().map(|step| Request::new(step.message.clone(), step.flags)).collect();
         let answers = socket.transaction(Message::begin(), requests, Message::end()).map_err(|refusal| {
-            let place = refusal.request;
-            match (steps.get(place), attributes.get(place)) {
-                _ if refusal.is(libc::EMSGSIZE) => {
-                    Error::new(format!("change the ruleset in {} steps", steps.len()), refusal).help(TOO_LONG)
-                }
-                (Some((what, exprs)), Some(attributes)) => refused(what, exprs, attributes, refusal),
-                _ => Error::new("change the ruleset", refusal),
+            let too_long = refusal.is(libc::EMSGSIZE).then(|| format!("change the ruleset in {} steps", steps.len()));
+            match (too_long, steps.get(refusal.request)) {
+                (Some(what), _) => Error::new(what, refusal).help(TOO_LONG),
+                (None, Some(step)) => step.refused(refusal),
+                (None, None) => Error::new("change the ruleset", refusal),
             }
         })?;
         let handle = |answers: &Vec<Message>| answers.iter().find_map(|answer| attribute(&answer.attributes, 3)).unwrap_or(0);
-        Ok(answers.iter().zip(is_rule).filter(|(_, is_rule)| *is_rule).map(|(answers, _)| handle(answers)).collect())
+        let rules = steps.iter().zip(&answers).filter(|(step, _)| step.message.kind() == Some(kind::NEW_RULE));
+        Ok(rules.map(|(_, answers)| handle(answers)).collect())
     }
 
     fn step(&mut self, what: String, kind: u16, flags: u16, table: &TableName, fill: impl FnOnce(&mut Writer)) -> &mut Self {
@@ -231,8 +229,8 @@ impl Transaction {
         fill(&mut w);
         match w.finish() {
             Some(attributes) => {
-                let request = Request::new(Message::new(kind, Some(table.family), attributes), flags);
-                self.steps.push(Step { what, request, exprs: Vec::new() });
+                let message = Message::new(kind, Some(table.family), attributes);
+                self.steps.push(Step { what, message, flags, exprs: Vec::new() });
             }
             None => {
                 self.invalid.get_or_insert_with(|| Error::invalid(what, "it is longer than the 64 KiB that a netlink attribute carries"));
@@ -265,14 +263,14 @@ fn describe(table: &TableName, rule: &Rule, sets: &[Set]) -> String {
     Context { family: table.family, sets, interfaces: &BTreeMap::new(), options }.rule(rule)
 }
 
-fn refused(what: &str, exprs: &[Expr], attributes: &[u8], refusal: Refusal) -> Error {
-    let blamed = refusal.offset.and_then(|offset| expression_at(attributes, offset.checked_sub(HEADERS)?));
-    let fact =
-        blamed.and_then(|place| exprs.get(place)).map(|expression| format!("the kernel points at its expression `{}`", expression.name()));
-    let error = Error::new(what, refusal);
-    match fact {
-        Some(fact) => error.fact(fact),
-        None => error,
+impl Step {
+    fn refused(&self, refusal: Refusal) -> Error {
+        let blamed = refusal.offset.and_then(|offset| expression_at(&self.message.attributes, offset.checked_sub(HEADERS)?));
+        let error = Error::new(&self.what, refusal);
+        match blamed.and_then(|place| self.exprs.get(place)) {
+            Some(expression) => error.fact(format!("the kernel points at its expression `{}`", expression.name())),
+            None => error,
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Statements to expressions: with the matches that a field's name implies, and the anonymous sets that a rule brings along.
 
-mod set;
+pub(crate) mod set;
 mod target;
 
 use super::data::{Data, Register};
@@ -170,14 +170,14 @@ impl Lower<'_> {
         match operand {
             Operand::Value(value) => {
                 if !matches!(op, CmpOp::EQ | CmpOp::NEQ) {
-                    loaded = self.to_network(loaded);
+                    loaded = self.in_network_order(loaded);
                 }
                 let value = padded(key, &place(value), loaded.bytes);
                 self.push(Cmp { sreg, op, data: loaded.order(&value) });
                 self.learn(key, op, &value);
             }
             Operand::Range(from, to) => {
-                loaded = self.to_network(loaded);
+                loaded = self.in_network_order(loaded);
                 let (from, to) = (loaded.order(&place(from)), loaded.order(&place(to)));
                 if op == CmpOp::EQ {
                     self.push(Cmp { sreg, op: CmpOp::GTE, data: from });
@@ -392,7 +392,7 @@ impl Lower<'_> {
     }
 
     /// Only big-endian values can be ordered: the kernel compares byte by byte.
-    fn to_network(&mut self, loaded: Loaded) -> Loaded {
+    fn in_network_order(&mut self, loaded: Loaded) -> Loaded {
         if loaded.host && loaded.bytes > 1 {
             let (sreg, dreg) = (loaded.register, loaded.register);
             let size = u32::try_from(loaded.bytes).unwrap_or(4);
@@ -415,7 +415,7 @@ impl Lower<'_> {
             }
         };
         if flags & set_flags::INTERVAL != 0 && !matches!(key, Key::Concat(_)) {
-            self.to_network(loaded);
+            self.in_network_order(loaded);
         }
         let flags = Some(u32::from(negate));
         self.push(Lookup { set: name, sreg: loaded.register, dreg, set_id: id, flags });

@@ -11,24 +11,42 @@ use super::super::userdata;
 /// Stands for an anonymous set within one transaction.
 static SET_ID: AtomicU32 = AtomicU32::new(1);
 
+/// A set or map that a table declares, for keys of these types; of ranges if `interval` says so.
+pub(crate) fn declared(name: &str, types: &[DataType], items: &Items, interval: bool) -> Result<Set, String> {
+    let parts = types.iter().map(|one| one.bytes().ok_or_else(|| format!("values of type {} have no size of their own", one.name())));
+    let parts: Vec<usize> = parts.collect::<Result<_, _>>()?;
+    let key_len = if let [one] = parts.as_slice() { *one } else { parts.iter().map(|bytes| bytes.next_multiple_of(4)).sum() };
+    let host_key = types.len() == 1 && (types[0].is_host_order() || types[0] == DataType::IfName);
+    let flags = if interval { set_flags::INTERVAL } else { 0 };
+    let mut set = Set { name: name.to_owned(), ..described(types, &parts, key_len, items, flags, host_key) };
+    set.elements = elements(items, &Layout::of_types(types, key_len, false), set.flags);
+    Ok(set)
+}
+
 /// A set or map that belongs to one rule.
 pub(super) fn anonymous(key: &Key, items: &Items) -> Result<Set, String> {
     if items.items.is_empty() {
         return Err("an empty set matches nothing".to_owned());
     }
     let types = key.data_types();
-    let is_map = items.items.iter().any(|item| item.gives.is_some());
-    let verdicts = items.items.iter().any(|item| matches!(item.gives, Some(Gives::Verdict(_))));
     let ranges = items.items.iter().flat_map(|item| &item.key).any(|(_, to)| to.is_some());
-    let mut flags = set_flags::ANONYMOUS | set_flags::CONSTANT;
-    for (flag, said) in [(set_flags::MAP, is_map), (set_flags::INTERVAL, ranges), (set_flags::CONCAT, types.len() > 1)] {
-        flags |= if said { flag } else { 0 };
-    }
+    let flags = set_flags::ANONYMOUS | set_flags::CONSTANT | if ranges { set_flags::INTERVAL } else { 0 };
     let parts: Vec<usize> = match key {
         Key::Concat(keys) => keys.iter().map(Key::bytes).collect(),
         key => vec![key.bytes()],
     };
-    let length = |bytes: usize| u32::try_from(bytes).unwrap_or(0);
+    let host_key = key.is_host_order() || key.data_type() == DataType::IfName;
+    let set = described(&types, &parts, key.bytes(), items, flags, host_key);
+    let elements = elements(&placed(key, items), &Layout::of_key(key), set.flags);
+    let name = if set.is(set_flags::MAP) { "__map%d" } else { "__set%d" }.to_owned();
+    let size = length(items.items.len());
+    Ok(Set { name, id: SET_ID.fetch_add(1, Ordering::Relaxed), size: Some(size).filter(|_| !ranges), elements, ..set })
+}
+
+/// A set without its name and its elements.
+fn described(types: &[DataType], parts: &[usize], key_len: usize, items: &Items, flags: u32, host_key: bool) -> Set {
+    let verdicts = items.items.iter().any(|item| matches!(item.gives, Some(Gives::Verdict(_))));
+    let is_map = verdicts || !items.data_types.is_empty();
     let data_bytes = |one: &DataType| one.bytes().unwrap_or(4);
     let data_len = match items.data_types.as_slice() {
         [one] => data_bytes(one),
@@ -36,7 +54,6 @@ pub(super) fn anonymous(key: &Key, items: &Items) -> Result<Set, String> {
     };
     // What nft goes by when it reads the set: names are in host byte order for it.
     let order = |host: bool| if host { 1 } else { 2 };
-    let host_key = key.is_host_order() || key.data_type() == DataType::IfName;
     let mut userdata = userdata::number_entry(userdata::SET_KEY_BYTEORDER, order(host_key));
     if let Some(data_type) = items.data_types.first() {
         userdata.extend(userdata::number_entry(userdata::SET_DATA_BYTEORDER, order(data_type.is_host_order())));
@@ -44,21 +61,21 @@ pub(super) fn anonymous(key: &Key, items: &Items) -> Result<Set, String> {
     if items.gives_ranges() {
         userdata.extend(userdata::number_entry(userdata::SET_DATA_INTERVAL, 1));
     }
-    let placed = placed(key, items);
-    Ok(Set {
-        name: if is_map { "__map%d" } else { "__set%d" }.to_owned(),
-        id: SET_ID.fetch_add(1, Ordering::Relaxed),
-        flags,
-        key_type: DataType::concat(&types),
-        key_len: length(key.bytes()),
+    let flag = |flag: u32, said: bool| if said { flag } else { 0 };
+    Set {
+        flags: flags | flag(set_flags::MAP, is_map) | flag(set_flags::CONCAT, types.len() > 1),
+        key_type: DataType::concat(types),
+        key_len: length(key_len),
         data_type: is_map.then(|| if verdicts { 0xffff_ff00 } else { DataType::concat(&items.data_types) }),
         data_len: (is_map && !verdicts).then(|| length(if items.gives_ranges() { 2 * data_len } else { data_len })),
-        size: Some(length(items.items.len())).filter(|_| !ranges),
         fields: if types.len() > 1 { parts.iter().map(|bytes| length(*bytes)).collect() } else { Vec::new() },
         userdata,
-        elements: elements(&placed, &Layout::of_key(key), flags),
         ..Set::default()
-    })
+    }
+}
+
+fn length(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
 /// The items with each value at its place in the bytes that are loaded.

@@ -6,7 +6,7 @@ use super::super::expr::Expr;
 use super::super::items::{Layout, items};
 use super::super::lift::lift;
 use super::super::object::{Object, Set, set_flags};
-use super::super::statement::{Gives, Item};
+use super::super::statement::{Gives, Item, Span};
 use super::super::types::DataType;
 use super::super::userdata;
 use super::Context;
@@ -36,9 +36,9 @@ impl Context<'_> {
         text
     }
 
-    fn fields(&self, fields: &[(Vec<u8>, Option<Vec<u8>>)], types: &[DataType]) -> String {
+    fn fields(&self, fields: &[Span], types: &[DataType]) -> String {
         let types = types.iter().copied().chain(std::iter::repeat(DataType::Integer));
-        let field = |((from, to), data_type): (&(Vec<u8>, Option<Vec<u8>>), DataType)| match to {
+        let field = |((from, to), data_type): (&Span, DataType)| match to {
             Some(to) => self.range(data_type, from, to),
             None if data_type.is_flags() => self.value(data_type, from).replace(',', " | "),
             None => self.value(data_type, from),

@@ -32,8 +32,8 @@ impl Context<'_> {
             Statement::Log { .. } => log(statement),
             Statement::Reject { kind, code, ip6 } => self.reject(*kind, *code, *ip6),
             Statement::Nat { kind, family, address, port, flags } => self.nat(*kind, *family, address.as_ref(), port.as_ref(), *flags),
-            Statement::Masquerade { ports, flags } => self.to_ports("masquerade", ports.as_ref(), *flags),
-            Statement::Redirect { ports, flags } => self.to_ports("redirect", ports.as_ref(), *flags),
+            Statement::Masquerade { ports, flags } => self.with_ports("masquerade", ports.as_ref(), *flags),
+            Statement::Redirect { ports, flags } => self.with_ports("redirect", ports.as_ref(), *flags),
             Statement::Tproxy { family, address, port } => self.tproxy(*family, address.as_ref(), port.as_ref()),
             Statement::Queue { first, total, flags, by } => self.queue(*first, *total, *flags, by.as_ref()),
             Statement::Set { key, value } => format!("{} set {}", self.key(key), self.source(value, key.data_type())),
@@ -154,7 +154,7 @@ impl Context<'_> {
         }
     }
 
-    fn to_ports(&self, word: &str, ports: Option<&Source>, flags: u32) -> String {
+    fn with_ports(&self, word: &str, ports: Option<&Source>, flags: u32) -> String {
         let ports = ports.map(|ports| format!(" to :{}", self.source(ports, DataType::Service)));
         format!("{word}{}{}", ports.unwrap_or_default(), nat_words(flags))
     }

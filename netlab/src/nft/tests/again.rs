@@ -6,7 +6,7 @@ use crate::Netns;
 use crate::error::Result;
 use crate::nft::family::TableName;
 use crate::nft::lower::lower;
-use crate::nft::object::{Chain, Rule, set_flags};
+use crate::nft::object::{Rule, set_flags};
 use crate::nft::render::{Context, Options};
 use crate::nft::ruleset::Ruleset;
 use crate::nft::transaction::{Position, Transaction};
@@ -37,10 +37,16 @@ fn install_again(ruleset: &Ruleset, ours: &Netns, failures: &mut Vec<String>) {
         let name = TableName::new(table.family, &table.name);
         let mut objects = Transaction::default();
         objects.add_table_with(&name, table.flags, table.comment.as_deref());
-        table.objects.iter().for_each(|object| drop(objects.add_object(&name, object)));
+        for object in &table.objects {
+            objects.add_object(&name, object);
+        }
         // Verdict maps name chains, and rules name both.
-        table.chains.iter().for_each(|chain| drop(objects.add_chain(&name, &Chain { rules: Vec::new(), ..chain.clone() })));
-        table.sets.iter().filter(|set| !set.is(set_flags::ANONYMOUS)).for_each(|set| drop(objects.add_set(&name, set)));
+        for chain in &table.chains {
+            objects.add_chain(&name, chain);
+        }
+        for set in table.sets.iter().filter(|set| !set.is(set_flags::ANONYMOUS)) {
+            objects.add_set(&name, set);
+        }
         failures.extend(commit(ours, objects).err().map(|e| e.to_string()));
         let context = Context { family: table.family, sets: &table.sets, interfaces: &BTreeMap::new(), options: Options::default() };
         for chain in &table.chains {

@@ -4,11 +4,12 @@ use crate::Netns;
 use crate::error::Result;
 use crate::nft::data::Verdict;
 use crate::nft::family::{Family, TableName};
-use crate::nft::lower::lower;
+use crate::nft::lower::{lower, set::declared};
 use crate::nft::matches as m;
 use crate::nft::object::{Base, Chain, Hits, Rule};
-use crate::nft::statement::Statement;
+use crate::nft::statement::{Item, Items, Key, Span, Statement};
 use crate::nft::transaction::{Position, Transaction, zero_rule};
+use crate::nft::types::DataType;
 
 use super::{commit, oracle};
 
@@ -148,4 +149,65 @@ fn a_transaction_that_is_too_long_for_a_datagram_says_so_and_changes_nothing() -
     assert!(e.contains("net.core.wmem_max"), "{e}");
     assert_eq!(order(&netns)?, []);
     Ok(())
+}
+
+#[netlab::test]
+fn a_declared_set_is_filled_used_emptied_and_deleted() -> Result<()> {
+    let netns = Netns::new("sets")?;
+    begin(&netns)?;
+    let (ports, nets) = ([DataType::Service], [DataType::Ipv4, DataType::Service]);
+    let items = |keys: &[Vec<Span>]| Items {
+        items: keys.iter().map(|key| Item { key: key.clone(), ..Item::default() }).collect(),
+        data_types: Vec::new(),
+    };
+    let some = items(&[vec![(vec![0, 80], None)], vec![(vec![0x1f, 0x40], Some(vec![0x1f, 0x4a]))]]);
+    let pairs = items(&[vec![(vec![10, 0, 0, 0], Some(vec![10, 0, 0, 255])), (vec![0, 80], None)]]);
+    let (web, wide) = (declared("web", &ports, &some, true).unwrap(), declared("wide", &nets, &pairs, true).unwrap());
+    let key = Key::payload("tcp", "dport").unwrap();
+    let pair = Key::Concat(vec![Key::payload("ip", "saddr").unwrap(), key.clone()]);
+    let sets = [web.clone(), wide.clone()];
+    let mut transaction = Transaction::default();
+    transaction.add_set(&table(), &web).add_set(&table(), &wide);
+    for statement in [m::in_set(key.clone(), "web"), (!m::in_set(key, "web")).unwrap(), m::in_set(pair, "wide")] {
+        let rule = lower(Family::Inet, &[statement], &sets).unwrap();
+        transaction.add_rule(&table(), "c", &rule, Position::Last, &sets);
+    }
+    let handles = commit(&netns, transaction)?;
+    let expect = |lines: &[&str]| -> Result<()> {
+        let nft = oracle::output(&netns, "nft", &["list", "ruleset"]);
+        assert_eq!(netns.ruleset()?.to_string(), nft);
+        lines.iter().for_each(|line| assert!(nft.contains(line), "{line} in {nft}"));
+        Ok(())
+    };
+    expect(&["elements = { 80, 8000-8010 }", "elements = { 10.0.0.0/24 . 80 }"])?;
+    expect(&["\t\ttcp dport @web\n", "\t\ttcp dport != @web\n", "\t\tip saddr . tcp dport @wide\n"])?;
+
+    let more = declared("web", &ports, &items(&[vec![(vec![1, 187], None)]]), true).unwrap();
+    let mut transaction = Transaction::default();
+    transaction.delete_elements(&table(), &web, &web.elements).add_elements(&table(), &web, &more.elements);
+    assert!(!transaction.is_empty());
+    commit(&netns, transaction)?;
+    expect(&["elements = { 443 }"])?;
+
+    let mut in_use = Transaction::default();
+    in_use.delete_set(&table(), "web");
+    let e = commit(&netns, in_use).unwrap_err();
+    assert!(e.to_string().starts_with("cannot delete set `inet t web`: Device or resource busy"), "{e}");
+    let mut transaction = Transaction::default();
+    for handle in handles {
+        transaction.delete_rule(&table(), "c", handle);
+    }
+    transaction.delete_set(&table(), "web").delete_set(&table(), "wide");
+    commit(&netns, transaction)?;
+    assert!(!netns.ruleset()?.to_string().contains("set"));
+    Ok(())
+}
+
+#[test]
+fn protocols_are_known_by_name_and_by_number() {
+    assert_eq!(
+        ["tcp", "udp", "icmp", "icmpv6", "ipv6-icmp", "47"].map(m::protocol_number),
+        [Some(6), Some(17), Some(1), Some(58), Some(58), Some(47)]
+    );
+    assert_eq!(["nonsense", "300", ""].map(m::protocol_number), [None; 3]);
 }

@@ -69,7 +69,7 @@ fn hold(family: Family, chain: &Chain, lines: Vec<Line>) -> Result<()> {
     let meant: Vec<_> = lines.iter().map(|(line, _)| *line).collect();
     assert_eq!(listed, meant);
     let rules = ruleset.table(family, "t").unwrap().chain("c").unwrap().rules();
-    assert_eq!(rules.iter().map(crate::Rule::handle).collect::<Vec<_>>(), handles);
+    assert_eq!(rules.iter().map(crate::nft::Rule::handle).collect::<Vec<_>>(), handles);
     Ok(())
 }
 
