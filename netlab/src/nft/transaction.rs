@@ -1,6 +1,6 @@
 //! Changes to a ruleset that happen together or not at all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::codec;
 use super::expr::Expr;
@@ -22,6 +22,9 @@ const NLM_F_APPEND: u16 = 0x800;
 const HEADERS: usize = 16 + 4;
 /// Elements a message, so that their list stays far below the 64 KiB of an attribute.
 const ELEMENTS: usize = 256;
+/// Bytes of a transaction up to which its rules are echoed. The echo of a longer one would overrun the receive buffer that
+/// net.core.rmem_max allows by default, and with it the acknowledgement would be lost.
+const ECHO: usize = 64 * 1024;
 const TOO_LONG: &str = "a transaction is one datagram, of at most twice net.core.wmem_max: make the change in several";
 /// What nft allows, and all that user data has room for beside nft's own.
 const LONGEST_COMMENT: usize = 128;
@@ -210,7 +213,11 @@ impl Transaction {
             return Err(invalid);
         }
         let steps = self.steps;
-        let requests = steps.iter().map(|step| Request::new(step.message.clone(), step.flags)).collect();
+        let size: usize = steps.iter().map(|step| step.message.attributes.len()).sum();
+        let echo = size <= ECHO;
+        let known = if echo { BTreeSet::new() } else { rule_handles(socket)? };
+        let flags = |step: &Step| if echo { step.flags } else { step.flags & !NLM_F_ECHO };
+        let requests = steps.iter().map(|step| Request::new(step.message.clone(), flags(step))).collect();
         let answers = socket.transaction(Message::begin(), requests, Message::end()).map_err(|refusal| {
             let too_long = refusal.is(libc::EMSGSIZE).then(|| format!("change the ruleset in {} steps", steps.len()));
             match (too_long, steps.get(refusal.request)) {
@@ -219,9 +226,19 @@ impl Transaction {
                 (None, None) => Error::new("change the ruleset", refusal),
             }
         })?;
-        let handle = |answers: &Vec<Message>| answers.iter().find_map(|answer| attribute(&answer.attributes, 3)).unwrap_or(0);
         let rules = steps.iter().zip(&answers).filter(|(step, _)| step.message.kind() == Some(kind::NEW_RULE));
-        Ok(rules.map(|(_, answers)| handle(answers)).collect())
+        if echo {
+            let handle = |answers: &Vec<Message>| answers.iter().find_map(|answer| attribute(&answer.attributes, 3)).unwrap_or(0);
+            return Ok(rules.map(|(_, answers)| handle(answers)).collect());
+        }
+        // Handles of a table only grow, so that the new ones are those of its new rules in their order.
+        let mut new: Vec<_> = rule_handles(socket)?.difference(&known).cloned().collect();
+        new.reverse();
+        let mut next = |table: (u8, String)| {
+            let place = new.iter().rposition(|(family, name, _)| (*family, name) == (table.0, &table.1))?;
+            Some(new.remove(place).2)
+        };
+        Ok(rules.map(|(step, _)| next(step.table()).unwrap_or(0)).collect())
     }
 
     fn step(&mut self, what: String, kind: u16, flags: u16, table: &TableName, fill: impl FnOnce(&mut Writer)) -> &mut Self {
@@ -263,7 +280,18 @@ fn describe(table: &TableName, rule: &Rule, sets: &[Set]) -> String {
     Context { family: table.family, sets, interfaces: &BTreeMap::new(), options }.rule(rule)
 }
 
+/// Family, table and handle of every rule.
+fn rule_handles(socket: &mut Socket) -> Result<BTreeSet<(u8, String, u64)>> {
+    let listing = socket.dump(Message::new(kind::GET_RULE, None, Vec::new())).map_err(|e| Error::new("list the rules", e))?;
+    let key = |rule: &Message| Some((rule.family, attribute(&rule.attributes, 1)?, attribute(&rule.attributes, 3)?));
+    Ok(listing.iter().filter_map(key).collect())
+}
+
 impl Step {
+    fn table(&self) -> (u8, String) {
+        (self.message.family, attribute(&self.message.attributes, 1).unwrap_or_default())
+    }
+
     fn refused(&self, refusal: Refusal) -> Error {
         let blamed = refusal.offset.and_then(|offset| expression_at(&self.message.attributes, offset.checked_sub(HEADERS)?));
         let error = Error::new(&self.what, refusal);

@@ -122,14 +122,22 @@ fn a_policy_changes_and_keeps_the_rules() -> Result<()> {
 
 #[netlab::test]
 fn many_rules_with_sets_are_one_transaction() -> Result<()> {
+    many_rules(30)?;
+    many_rules(400)
+}
+
+fn many_rules(count: u16) -> Result<()> {
     let netns = Netns::new("many")?;
     begin(&netns)?;
     let mut transaction = Transaction::default();
-    for port in 1..=200 {
+    for port in 1..=count {
         let statements = [m::dport("tcp", &[(port, port), (port + 1000, port + 2000)]).unwrap(), Statement::Verdict(Verdict::Accept)];
         transaction.add_rule(&table(), "c", &lower(Family::Inet, &statements, &[]).unwrap(), Position::Last, &[]);
     }
-    assert_eq!(commit(&netns, transaction)?.len(), 200);
+    let handles = commit(&netns, transaction)?;
+    let ruleset = netns.ruleset()?;
+    let listed: Vec<_> = ruleset.table(Family::Inet, "t").unwrap().chain("c").unwrap().rules().iter().map(Rule::handle).collect();
+    assert_eq!((handles.len(), handles), (count.into(), listed));
     let (nft, ours) = (oracle::output(&netns, "nft", &["-a", "list", "ruleset"]), netns.ruleset()?.with_handles().to_string());
     assert!(nft == ours, "{}", oracle::differences(&nft, &ours).join("\n"));
     Ok(())
