@@ -1,6 +1,7 @@
 //! A link that is there: a handle to one network interface, and what can be done to it.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::panic::Location;
 use std::sync::{Arc, Mutex};
@@ -16,6 +17,7 @@ use netlink_packet_route::link::{
 use crate::cidr;
 use crate::error::{At, Doing, Error, Result};
 use crate::iface::{Iface, Plan};
+use crate::messages;
 use crate::netns::{Netns, lock};
 use crate::patience;
 use crate::sys::Refusal;
@@ -91,7 +93,7 @@ impl Link {
     pub fn up(&self) -> Result<()> {
         let here = Location::caller();
         self.set_flags(LinkFlags::Up, LinkFlags::Up).doing(|| format!("set `{self}` up")).at(here)?;
-        self.settle(false).at(here)
+        self.settle(false).and_then(|()| self.settle_ipv6()).at(here)
     }
 
     /// Sets the interface down; its routes go, its IPv4 addresses stay. Equals `ip link set NAME down`.
@@ -309,23 +311,38 @@ impl Link {
         }
     }
 
-    /// Waits until no IPv6 address of the link is tentative. Duplicate address detection is off, but its end is the kernel's deferred work.
+    /// Waits until the kernel answers for every IPv6 address of the link, if it has a carrier; without one it will not before it gets one.
+    ///
+    /// An address is listed at once, and with `nodad` it is never tentative. But its solicited-node group and its local route are the work
+    /// of a kernel thread (net/ipv6/addrconf.c, `addrconf_dad_begin`); the route comes last.
     pub(crate) fn settle_ipv6(&self) -> Result<()> {
         let what = || format!("wait for the IPv6 addresses of `{self}`");
         let deadline = Instant::now() + SETTLE;
-        let mut question = AddressMessage::default();
-        question.header.family = AddressFamily::Inet6;
-        question.header.index = self.index();
-        loop {
-            let answers = self.netns().dump(RouteNetlinkMessage::GetAddress(question.clone())).doing(what)?;
-            if !answers.iter().any(is_tentative) {
-                return Ok(());
-            }
+        while self.ask().doing(what)?.header.flags.contains(LinkFlags::Up | LinkFlags::LowerUp) {
+            let waiting = self.unanswered_ipv6().doing(what)?;
+            let Some(address) = waiting.first() else { break };
             if Instant::now() > deadline {
-                return Err(Error::timeout(what(), format!("one is tentative after {SETTLE:?}")));
+                return Err(Error::timeout(what(), format!("after {SETTLE:?} the kernel does not answer for {address}")));
             }
             std::thread::yield_now();
         }
+        Ok(())
+    }
+
+    /// The IPv6 addresses of the link that have no local route yet; those that somebody else had before (`dadfailed`) never get one.
+    fn unanswered_ipv6(&self) -> Result<Vec<IpAddr>, Refusal> {
+        let netns = self.netns();
+        let mut question = AddressMessage::default();
+        question.header.family = AddressFamily::Inet6;
+        question.header.index = self.index();
+        let listed = netns.dump(RouteNetlinkMessage::GetAddress(question))?;
+        let addresses: Vec<_> = listed.iter().filter_map(living_address).collect();
+        if addresses.is_empty() {
+            return Ok(addresses);
+        }
+        let routes = netns.dump(RouteNetlinkMessage::GetRoute(messages::local_ipv6_routes(self.index())))?;
+        let answered: Vec<_> = routes.iter().filter_map(messages::destination).collect();
+        Ok(addresses.into_iter().filter(|address| !answered.contains(address)).collect())
     }
 
     /// Gives a new link what its description says, and waits until it carries traffic where it can.
@@ -420,10 +437,23 @@ fn port_forwards(link: &LinkMessage) -> bool {
     !matches!(state, Some(BridgePortState::Learning | BridgePortState::Listening))
 }
 
-fn is_tentative(message: &RouteNetlinkMessage) -> bool {
-    let RouteNetlinkMessage::NewAddress(address) = message else { return false };
-    address.attributes.iter().any(|attribute| match attribute {
-        AddressAttribute::Flags(flags) => flags.contains(AddressFlags::Tentative) && !flags.contains(AddressFlags::Dadfailed),
-        _ => false,
+/// The address, unless duplicate address detection has failed for it.
+fn living_address(message: &RouteNetlinkMessage) -> Option<IpAddr> {
+    let RouteNetlinkMessage::NewAddress(address) = message else { return None };
+    let failed =
+        |attribute: &AddressAttribute| matches!(attribute, AddressAttribute::Flags(flags) if flags.contains(AddressFlags::Dadfailed));
+    if address.attributes.iter().any(failed) {
+        return None;
+    }
+    let local = address.attributes.iter().find_map(|attribute| match attribute {
+        AddressAttribute::Local(local) => Some(*local),
+        _ => None,
+    });
+    // Without a peer, the kernel lists an IPv6 address as IFA_ADDRESS alone.
+    local.or_else(|| {
+        address.attributes.iter().find_map(|attribute| match attribute {
+            AddressAttribute::Address(address) => Some(*address),
+            _ => None,
+        })
     })
 }

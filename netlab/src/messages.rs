@@ -3,9 +3,12 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
-use netlink_packet_route::route::{RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType};
+use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+
+/// `RT_TABLE_LOCAL`: where the kernel looks first, and finds what is its own.
+pub(crate) const LOCAL_TABLE: u8 = 255;
 
 pub(crate) fn family(address: IpAddr) -> AddressFamily {
     if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 }
@@ -40,4 +43,24 @@ pub(crate) fn address(local: IpAddr, far: IpNet, index: u32) -> AddressMessage {
     message.attributes.push(AddressAttribute::Local(local));
     message.attributes.push(AddressAttribute::Address(far.addr()));
     message
+}
+
+/// The question for the routes by which the kernel takes IPv6 packets to addresses of the interface `index`.
+pub(crate) fn local_ipv6_routes(index: u32) -> RouteMessage {
+    let mut question = RouteMessage::default();
+    question.header.address_family = AddressFamily::Inet6;
+    question.header.table = LOCAL_TABLE;
+    question.header.kind = RouteType::Local;
+    question.attributes.push(RouteAttribute::Oif(index));
+    question
+}
+
+/// Where a listed route leads.
+pub(crate) fn destination(message: &RouteNetlinkMessage) -> Option<IpAddr> {
+    let RouteNetlinkMessage::NewRoute(route) = message else { return None };
+    route.attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::Destination(RouteAddress::Inet(address)) => Some(IpAddr::V4(*address)),
+        RouteAttribute::Destination(RouteAddress::Inet6(address)) => Some(IpAddr::V6(*address)),
+        _ => None,
+    })
 }

@@ -19,8 +19,6 @@ use crate::messages;
 use crate::netns::Netns;
 use crate::sys::Refusal;
 
-/// `RT_TABLE_LOCAL`: where the kernel looks first, and finds what is its own.
-const LOCAL_TABLE: u32 = 255;
 const MAIN_TABLE: u32 = RouteHeader::RT_TABLE_MAIN as u32;
 /// The metric that the kernel gives an IPv6 route without one (`IP6_RT_PRIO_USER`).
 const IPV6_METRIC: u32 = 1024;
@@ -288,7 +286,7 @@ impl RouteBuilder {
         let ipv4 = destination.addr().is_ipv4();
         message.header.kind = self.kind;
         message.header.scope = self.scope.unwrap_or_else(|| self.usual_scope(ipv4));
-        let table = self.table.unwrap_or(if self.kind == RouteType::Local { LOCAL_TABLE } else { MAIN_TABLE });
+        let table = self.table.unwrap_or(if self.kind == RouteType::Local { u32::from(messages::LOCAL_TABLE) } else { MAIN_TABLE });
         message.header.table = u8::try_from(table).unwrap_or(RouteHeader::RT_TABLE_UNSPEC);
         message.attributes.push(RouteAttribute::Table(table));
         message.attributes.extend(self.metric.map(RouteAttribute::Priority));
