@@ -1,4 +1,34 @@
-//! Real Linux networks for `cargo test`.
+//! Real Linux networks for `cargo test`: each test has a private machine, and builds in it what it needs.
+//!
+//! ```no_run
+//! use netlab::{Netns, Result, VethPair};
+//!
+//! #[netlab::test]
+//! fn the_server_sees_the_client() -> Result<()> {
+//!     let client = Netns::new("client")?;
+//!     let server = Netns::new("server")?;
+//!     let _cable = VethPair::connect(
+//!         client.iface("eth0").addr("10.0.0.1/24"),
+//!         server.iface("eth0").addr("10.0.0.2/24"),
+//!     )?;
+//!     let web = server.http_server("10.0.0.2:80")?;
+//!     client.probe(&web)?.expect_source("10.0.0.1")?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! | to have | look at |
+//! |---|---|
+//! | a machine for a test, or for a program | [`macro@test`], [`Machine`] |
+//! | machines inside it, and code and programs in them | [`Netns`], [`Process`] |
+//! | cables, switches and what hangs on them | [`VethPair`], [`Bridge`], [`Iface`], [`Link`] |
+//! | addresses, routes, policy rules, neighbours, sysctls, files | [`Address`], [`Route`], [`Rule`], [`Neigh`], [`Sysctl`], [`PrivateFile`] |
+//! | somebody who answers, and somebody who asks | [`Responder`], [`Probe`], [`Netns::probe`], [`Netns::expect_unreachable`] |
+//! | what the kernel has, as iproute2 and nft print it | [`snapshot`], [`Netns::routes`], [`Netns::ruleset`] |
+//! | the packets | [`Capture`] |
+//!
+//! Fixtures carry traffic when their constructor returns and are undone when they are dropped: bind them to a name. An [`Error`] says what
+//! could not be done, at which line of the test, why, and what helps.
 
 // The attribute names this crate by its name, in its own tests too.
 #[cfg(test)]
