@@ -7,7 +7,7 @@ use netlab::{Capture, Netns, Result};
 
 use crate::lab::{Cable, LEFT, RIGHT, Routed, Switch};
 
-#[netlab::test]
+#[netlab::test(timeout = "10m")]
 fn all_that_was_sent_before_a_stop_is_in_it_a_thousand_times() -> Result<()> {
     let lab = Cable::new()?;
     let (from, _to) = lab.sockets()?;
