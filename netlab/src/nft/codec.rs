@@ -34,11 +34,11 @@ pub(crate) fn read_table(message: &Message) -> Option<Table> {
     })
 }
 
-pub(crate) fn write_chain(w: &mut Writer, table: &str, chain: &Chain) {
-    w.put(1, &table.to_owned());
+pub(crate) fn write_chain(w: &mut Writer, table: &TableName, chain: &Chain) {
+    w.put(1, &table.name);
     w.put(3, &chain.name);
     if let Some(base) = &chain.base {
-        w.nest(4, |w| write_hook(w, base));
+        w.nest(4, |w| write_hook(w, table.family, base));
         w.put(5, &u32::from(base.accept));
         w.put(7, &base.kind);
     }
@@ -55,8 +55,9 @@ pub(crate) fn write_hits(w: &mut Writer, hits: Hits) {
     w.put(2, &hits.packets);
 }
 
-fn write_hook(w: &mut Writer, base: &Base) {
-    w.put(1, &base.hook);
+fn write_hook(w: &mut Writer, family: Family, base: &Base) {
+    // A hook that the family lacks is for the kernel to refuse.
+    w.put(1, &family.hook_number(base.hook).unwrap_or(u32::MAX));
     w.put(2, &base.priority);
     match base.devices.as_slice() {
         [] => {}
@@ -70,6 +71,7 @@ pub(crate) fn read_chain(message: &Message) -> Option<(TableName, Chain)> {
     let a = &message.attributes;
     let table = TableName { family: Family::from_number(message.family)?, name: attribute(a, 1)? };
     let base = attribute::<Vec<u8>>(a, 4).and_then(|hook| {
+        let number = attribute(&hook, 1)?;
         let devices = attribute::<Vec<u8>>(&hook, 4).unwrap_or_default();
         let mut devices: Vec<String> = attributes(&devices).filter_map(|(_, name)| String::get(name)).collect();
         if devices.is_empty() {
@@ -77,7 +79,7 @@ pub(crate) fn read_chain(message: &Message) -> Option<(TableName, Chain)> {
         }
         Some(Base {
             kind: attribute(a, 7)?,
-            hook: attribute(&hook, 1)?,
+            hook: table.family.hook_name(number).unwrap_or("unknown"),
             priority: attribute(&hook, 2)?,
             devices,
             accept: attribute(a, 5).unwrap_or(POLICY_ACCEPT) == POLICY_ACCEPT,
@@ -87,7 +89,6 @@ pub(crate) fn read_chain(message: &Message) -> Option<(TableName, Chain)> {
         name: attribute(a, 3)?,
         handle: attribute(a, 2).unwrap_or(0),
         base,
-        flags: attribute(a, 10).unwrap_or(0),
         comment: attribute::<Vec<u8>>(a, 12).and_then(|data| userdata::text(&data, userdata::COMMENT)),
         counter: attribute::<Vec<u8>>(a, 8).map(|c| Hits { bytes: attribute(&c, 1).unwrap_or(0), packets: attribute(&c, 2).unwrap_or(0) }),
         rules: Vec::new(),

@@ -48,8 +48,6 @@ pub struct Chain {
     pub(crate) handle: u64,
     #[serde(flatten)]
     pub(crate) base: Option<Base>,
-    #[serde(skip)]
-    pub(crate) flags: u32,
     pub(crate) comment: Option<String>,
     pub(crate) counter: Option<Hits>,
     pub(crate) rules: Vec<Rule>,
@@ -82,7 +80,7 @@ impl Chain {
 pub(crate) struct Base {
     #[serde(rename = "type")]
     pub(crate) kind: String,
-    pub(crate) hook: u32,
+    pub(crate) hook: &'static str,
     pub(crate) priority: i32,
     pub(crate) devices: Vec<String>,
     pub(crate) accept: bool,

@@ -92,7 +92,7 @@ impl Transaction {
     pub(crate) fn add_chain(&mut self, table: &TableName, chain: &Chain) -> &mut Self {
         let what = format!("add chain `{table} {}`", chain.name);
         self.check_comment(&what, chain.comment.as_deref());
-        self.step(what, kind::NEW_CHAIN, NLM_F_CREATE, table, |w| codec::write_chain(w, &table.name, chain))
+        self.step(what, kind::NEW_CHAIN, NLM_F_CREATE, table, |w| codec::write_chain(w, table, chain))
     }
 
     /// Removes a chain with its rules.

@@ -92,7 +92,7 @@ impl Context<'_> {
             writeln!(text, "\t\tcomment \"{comment}\"").unwrap_or_default();
         }
         if let Some(base) = &chain.base {
-            let hook = self.family.hook_name(base.hook).unwrap_or("unknown");
+            let hook = base.hook;
             let devices = match base.devices.as_slice() {
                 [] => String::new(),
                 [device] => format!(" device \"{device}\""),

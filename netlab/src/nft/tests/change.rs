@@ -22,7 +22,7 @@ fn rule(mark: u32) -> Rule {
 }
 
 fn begin(netns: &Netns) -> Result<()> {
-    let base = Base { kind: "filter".to_owned(), hook: 3, priority: 0, devices: Vec::new(), accept: true };
+    let base = Base { kind: "filter".to_owned(), hook: "output", priority: 0, devices: Vec::new(), accept: true };
     let chain = Chain { name: "c".to_owned(), base: Some(base), counter: Some(Hits::default()), ..Chain::default() };
     let mut transaction = Transaction::default();
     transaction.add_table(&table()).add_chain(&table(), &chain);

@@ -18,7 +18,7 @@ fn table() -> TableName {
     TableName::new(Family::Ip, "t")
 }
 
-fn chain(kind: &str, hook: u32) -> Chain {
+fn chain(kind: &str, hook: &'static str) -> Chain {
     let base = Base { kind: kind.to_owned(), hook, priority: 0, devices: Vec::new(), accept: true };
     Chain { name: "c".to_owned(), base: Some(base), ..Chain::default() }
 }
@@ -57,7 +57,7 @@ fn refusal(chain: &Chain, bad: Rule) -> crate::Error {
 fn a_translation_at_the_wrong_hook_is_named_with_its_expression() {
     let source = t::snat(Family::Ip, To { address: Some(("1.2.3.4".parse().unwrap(), "1.2.3.4".parse().unwrap())), ports: None }, 0);
     let from = m::saddr(&["10.0.0.0/8".parse::<Addresses>().unwrap()]).unwrap();
-    let e = refusal(&chain("nat", 0), rule(&[from, source]));
+    let e = refusal(&chain("nat", "prerouting"), rule(&[from, source]));
     let text = e.to_string();
     assert!(text.starts_with("cannot add rule `ip saddr 10.0.0.0/8 snat to 1.2.3.4` to chain `ip t c`: "), "{text}");
     assert_eq!(e.errno(), Some(libc::EOPNOTSUPP), "{text}");
@@ -65,7 +65,7 @@ fn a_translation_at_the_wrong_hook_is_named_with_its_expression() {
 
 #[netlab::test]
 fn a_jump_to_a_chain_that_is_not_there_is_named() {
-    let e = refusal(&chain("filter", 1), rule(&[Statement::Verdict(Verdict::Jump("nowhere".to_owned()))]));
+    let e = refusal(&chain("filter", "input"), rule(&[Statement::Verdict(Verdict::Jump("nowhere".to_owned()))]));
     let text = e.to_string();
     assert!(text.starts_with("cannot add rule `jump nowhere` to chain `ip t c`: No such file or directory"), "{text}");
     assert!(e.is_not_found());
@@ -75,14 +75,14 @@ fn a_jump_to_a_chain_that_is_not_there_is_named() {
 #[netlab::test]
 fn an_expression_that_the_kernel_lacks_is_named() {
     let unknown = opaque(Expr::Unknown { name: "nonsense".to_owned(), data: Vec::new() });
-    let text = refusal(&chain("filter", 1), rule(&[m::mark(5, u32::MAX), unknown])).to_string();
+    let text = refusal(&chain("filter", "input"), rule(&[m::mark(5, u32::MAX), unknown])).to_string();
     assert!(text.starts_with("cannot add rule `meta mark 0x00000005 /* nonsense */` to chain `ip t c`: No such file"), "{text}");
 }
 
 #[netlab::test]
 fn a_malformed_expression_is_named() {
     let nat = opaque(Expr::Nat(Nat { family: 77, ..Nat::default() }));
-    let text = refusal(&chain("nat", 4), rule(&[nat])).to_string();
+    let text = refusal(&chain("nat", "postrouting"), rule(&[nat])).to_string();
     assert!(text.starts_with("cannot add rule `/* nat */` to chain `ip t c`: "), "{text}");
 }
 
@@ -90,7 +90,7 @@ fn a_malformed_expression_is_named() {
 fn an_anonymous_set_that_is_refused_is_named_by_its_rule() {
     let ports: Vec<_> = [(1, 10), (5, 20)].to_vec();
     let overlapping = rule(&[m::dport("tcp", &ports).unwrap(), Statement::Verdict(Verdict::Drop)]);
-    let text = refusal(&chain("filter", 1), overlapping).to_string();
+    let text = refusal(&chain("filter", "input"), overlapping).to_string();
     assert!(text.starts_with("cannot add rule `tcp dport {"), "{text}");
 }
 
@@ -98,7 +98,7 @@ fn an_anonymous_set_that_is_refused_is_named_by_its_rule() {
 fn a_chain_that_is_refused_is_named() -> Result<()> {
     let netns = Netns::new("refusal")?;
     let mut transaction = Transaction::default();
-    transaction.add_table(&table()).add_chain(&table(), &chain("nonsense", 1));
+    transaction.add_table(&table()).add_chain(&table(), &chain("nonsense", "input"));
     let e = commit(&netns, transaction).unwrap_err();
     assert!(e.to_string().starts_with("cannot add chain `ip t c`: "), "{e}");
     assert_eq!(netns.ruleset()?.to_string(), "");
@@ -115,7 +115,7 @@ fn a_set_of_an_unknown_table_a_missing_rule_and_a_second_table_are_named() -> Re
     assert!(e.to_string().starts_with("cannot add set `ip t s`: No such file or directory"), "{e}");
 
     let mut transaction = Transaction::default();
-    transaction.create_table(&table()).add_chain(&table(), &chain("filter", 1));
+    transaction.create_table(&table()).add_chain(&table(), &chain("filter", "input"));
     commit(&netns, transaction)?;
     let before = netns.ruleset()?.to_string();
     let mut transaction = Transaction::default();
@@ -173,7 +173,7 @@ fn a_comment_that_is_too_long_is_refused_whole() -> Result<()> {
     let with_comment = |length: usize| {
         let mut transaction = Transaction::default();
         let rule = Rule { comment: Some("x".repeat(length)), ..accept(80) };
-        transaction.add_table(&table()).add_chain(&table(), &chain("filter", 1)).add_rule(&table(), "c", &rule, Position::Last, &[]);
+        transaction.add_table(&table()).add_chain(&table(), &chain("filter", "input")).add_rule(&table(), "c", &rule, Position::Last, &[]);
         transaction
     };
     assert!(commit(&netns, with_comment(129)).unwrap_err().is_invalid_input());

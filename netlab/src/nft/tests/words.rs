@@ -39,10 +39,10 @@ fn tcp(port: u16) -> Statement {
     m::dport("tcp", &[(port, port)]).unwrap()
 }
 
-fn base(kind: &str, family: Family, hook: &str, priority: &str, devices: &[&str]) -> Chain {
+fn base(kind: &str, family: Family, hook: &'static str, priority: &str, devices: &[&str]) -> Chain {
     let base = Base {
         kind: kind.to_owned(),
-        hook: family.hook_number(hook).unwrap(),
+        hook,
         priority: family.priority(priority).unwrap(),
         devices: devices.iter().map(|device| (*device).to_owned()).collect(),
         accept: true,
