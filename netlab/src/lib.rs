@@ -43,6 +43,8 @@ mod endpoint;
 mod entry;
 mod error;
 mod files;
+#[allow(dead_code)]
+mod firewall;
 mod iface;
 mod isolate;
 mod link;

@@ -1,0 +1,3 @@
+//! Rules of NAT and of firewalls as fixtures.
+
+mod plan;

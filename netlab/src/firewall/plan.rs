@@ -1,0 +1,152 @@
+//! A rule as it was asked for, in the words that iptables and nft share: what becomes statements of nf_tables, and a line of either program.
+
+use std::net::IpAddr;
+
+use crate::nft::Family;
+use crate::nft::matches::{Addresses, Ports};
+
+/// A rule and its place.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Plan {
+    pub(crate) family: Family,
+    /// Such as `nat`.
+    pub(crate) table: String,
+    /// Such as `POSTROUTING`.
+    pub(crate) chain: String,
+    /// In the order in which they are asked.
+    pub(crate) tests: Vec<Test>,
+    /// What becomes of a packet that passes all tests; without one, it is counted.
+    pub(crate) target: Option<Target>,
+    pub(crate) comment: Option<String>,
+}
+
+/// One condition, or its contrary.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Test {
+    pub(crate) not: bool,
+    pub(crate) of: Match,
+}
+
+/// What a condition looks at. The comment is the word of iptables.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Match {
+    /// `-i`; a `*` at the end stands for any rest (iptables: `+`).
+    In(String),
+    /// `-o`.
+    Out(String),
+    /// `-s`; `-m iprange --src-range`.
+    From(Vec<Addresses>),
+    /// `-d`; `-m iprange --dst-range`.
+    To(Vec<Addresses>),
+    /// `-p`, where no port says it.
+    Protocol(u8),
+    /// `-p tcp --sport`, `-m multiport --sports`.
+    FromPorts(u8, Vec<Ports>),
+    /// `-p tcp --dport`, `-m multiport --dports`.
+    ToPorts(u8, Vec<Ports>),
+    /// `--icmp-type`, `--icmpv6-type`: type and code.
+    Icmp(u8, Option<u8>),
+    /// `-p tcp --tcp-flags`, `--syn`.
+    TcpFlags { set: u8, mask: u8 },
+    /// `-m mark --mark`.
+    Mark { value: u32, mask: u32 },
+    /// `-m connmark --mark`.
+    ConnMark { value: u32, mask: u32 },
+    /// `-m conntrack --ctstate`: bits as [`ct_state`](crate::nft::matches::ct_state) has them.
+    State(u32),
+    /// `-m conntrack --ctstate DNAT` and `--ctstatus`.
+    Status(u32),
+    /// `-m conntrack --ctorigdst`.
+    OriginalTo(Addresses),
+    /// `-m addrtype --dst-type`: `RTN_*`.
+    ToType(u32),
+    /// `-m addrtype --src-type`.
+    FromType(u32),
+    /// `-m statistic --mode random --probability`.
+    Share { share: u32, of: u32 },
+    /// `-m statistic --mode nth`.
+    Nth { every: u32, packet: u32 },
+    /// `-m limit`: packets a number of seconds.
+    Limit { rate: u64, seconds: u64, burst: u32 },
+    /// `-m mac --mac-source`.
+    EtherFrom([u8; 6]),
+    /// The destination of the frame, for rules of the bridge.
+    EtherTo([u8; 6]),
+    /// `-m set --match-set NAME src`, `dst`: a set of the table.
+    InSet { name: String, source: bool },
+    /// `-m rpfilter --invert`: no route leads back to the sender by the interface on which the packet came.
+    NoWayBack { with_mark: bool },
+}
+
+/// What becomes of a packet.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Target {
+    Accept,
+    Drop,
+    Return,
+    Jump(String),
+    Goto(String),
+    Reject(RejectWith),
+    Masquerade {
+        ports: Option<Ports>,
+        flags: u32,
+    },
+    Snat {
+        to: Translation,
+        flags: u32,
+    },
+    Dnat {
+        to: Translation,
+        flags: u32,
+    },
+    /// Connections go to these in turn, or by chance.
+    DnatEach {
+        random: bool,
+        to: Vec<(IpAddr, Option<u16>)>,
+    },
+    Redirect {
+        ports: Option<Ports>,
+        flags: u32,
+    },
+    Tproxy {
+        address: Option<IpAddr>,
+        port: u16,
+        mark: Option<(u32, u32)>,
+    },
+    /// `MARK --set-xmark value/mask`: the mark without the bits of the mask, then xor the value.
+    Mark {
+        value: u32,
+        mask: u32,
+    },
+    /// `CONNMARK --set-xmark`.
+    ConnMark {
+        value: u32,
+        mask: u32,
+    },
+    SaveMark,
+    RestoreMark,
+    Log {
+        group: u16,
+        prefix: Option<String>,
+    },
+    Trace,
+    NoTrack,
+}
+
+/// What the sender of a rejected packet is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RejectWith {
+    /// Port unreachable, of the ICMP that is right for the packet.
+    Port,
+    /// The code of a "destination unreachable".
+    Code(u8),
+    TcpReset,
+}
+
+/// Where a translation leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Translation {
+    /// From the first to the last.
+    pub(crate) address: Option<(IpAddr, IpAddr)>,
+    pub(crate) ports: Option<Ports>,
+}
