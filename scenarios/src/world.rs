@@ -1,10 +1,13 @@
 //! The state of a tutorial: its machines, and the fixtures that its stages leave behind.
 
+mod outside;
+
 use std::any::Any;
 use std::collections::BTreeMap;
 
 use netlab::Netns;
 
+pub(crate) use self::outside::{NAME_SERVER, Names};
 use crate::error::{Error, Result};
 
 /// The network of a tutorial at one of its stages.

@@ -4,10 +4,12 @@
 //! of its own: links, addresses, routes, ports. Then it takes a cable, addresses and a default route until it can be reached again.
 //!
 //! ```text
-//!                                           internet  8.8.8.8
+//!                                           internet  8.8.8.8, www.example.com
 //!                                              │ 203.0.113.0/24
 //!                                           router    192.168.0.1
-//!                                              │ 192.168.0.0/24
+//!                                              │
+//!                                           switch lan, 192.168.0.0/24
+//!                                              │
 //!  ┌ host ─────────────────────────────────────┴──────────────────┐
 //!  │                                         eth0 192.168.0.100   │
 //!  │  server1 :8080                                              │
@@ -20,7 +22,7 @@
 //!  └──────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! The host, the router and the internet are machines of the lab. The host's names are looked up by a stub resolver on its own 127.0.0.53,
+//! The host, the switch, the router and the internet are machines of the lab. The host's names are looked up by a stub resolver on its own 127.0.0.53,
 //! as on a desktop with systemd-resolved, which asks 8.8.8.8. The home router's translation of addresses is replaced by a route back to
 //! 192.168.0.0/24; to 10.0.0.0/24 there is no way back, as at home.
 #![doc = include_str!("stages.md")]
@@ -30,11 +32,11 @@ mod servers;
 
 use std::net::Ipv4Addr;
 
-use netlab::{Netns, Responder, Route, VethPair};
+use netlab::{Netns, Responder, Route};
 
 use crate::error::Result;
 use crate::stage::Document;
-use crate::world::World;
+use crate::world::{NAME_SERVER, Names, World};
 use crate::{dns, resolver};
 
 /// The tutorial.
@@ -50,30 +52,25 @@ const SERVER_1: &str = "server1";
 const SERVER_2: &str = "server2";
 
 /// What the internet's name server knows.
-const NAMES: &[(&str, Ipv4Addr)] = &[(SITE, Ipv4Addr::new(8, 8, 8, 8))];
+const NAMES: Names = &[(SITE, Ipv4Addr::new(198, 51, 100, 80))];
 const SITE: &str = "www.example.com";
-const SITE_ADDRESS: &str = "8.8.8.8";
+const SITE_ADDRESS: &str = "198.51.100.80";
 
-/// A desktop at home: cabled to the router, which is cabled to the internet.
+/// A desktop at home: on a switch with the router, which is cabled to the internet.
 fn start() -> Result<World> {
     let mut world = World::new()?;
     let host = world.host();
     let router = world.add(Netns::new("router")?);
-    let internet = world.add(Netns::new("internet")?);
+    world.add_switch("lan")?;
+    world.plug("lan", host.iface("eth0").addr("192.168.0.100/24").gateway("192.168.0.1"))?;
+    world.plug("lan", router.iface("lan0").addr("192.168.0.1/24"))?;
+    let internet = world.add_internet(NAMES)?;
+    world.uplink(router.iface("wan0").addr("203.0.113.2/24"), "203.0.113.1/24")?;
     router.forward_ipv4()?;
-    let lan =
-        VethPair::connect(host.iface("eth0").addr("192.168.0.100/24").gateway("192.168.0.1"), router.iface("lan0").addr("192.168.0.1/24"))?;
-    let wan = VethPair::connect(
-        router.iface("wan0").addr("203.0.113.2/24").gateway("203.0.113.1"),
-        internet.iface("eth0").addr("203.0.113.1/24").addr("8.8.8.8/32"),
-    )?;
     let way_back = Route::to("192.168.0.0/24").via("203.0.113.2").install(&internet)?;
-    world.keep("the cable from host to router", lan);
-    world.keep("the cable from router to internet", wan);
     world.keep("the way back to 192.168.0.0/24", way_back);
     resolver::configure("nameserver 127.0.0.53\n")?;
-    dns::serve(&internet, "8.8.8.8:53", NAMES)?;
-    dns::stub(&host, "127.0.0.53:53", ([8, 8, 8, 8], 53).into())?;
+    dns::stub(&host, "127.0.0.53:53", (NAME_SERVER, 53).into())?;
     Ok(world)
 }
 
