@@ -1,3 +1,4 @@
 //! Rules of NAT and of firewalls as fixtures.
 
+mod lower;
 mod plan;

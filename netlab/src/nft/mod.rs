@@ -6,22 +6,22 @@
 // `lower` leads down. The text is made from statements, so that what others installed reads as well as what netlab did.
 
 mod codec;
-mod data;
-mod expr;
+pub(crate) mod data;
+pub(crate) mod expr;
 mod family;
 mod items;
 mod keys;
 mod lift;
-mod lower;
+pub(crate) mod lower;
 pub(crate) mod matches;
 mod message;
-mod object;
+pub(crate) mod object;
 mod render;
 mod resolve;
 mod ruleset;
-mod statement;
+pub(crate) mod statement;
 pub(crate) mod targets;
-mod template;
+pub(crate) mod template;
 pub(crate) mod transaction;
 mod types;
 mod userdata;

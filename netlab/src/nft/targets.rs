@@ -114,12 +114,12 @@ pub(crate) fn tproxy(address: Option<IpAddr>, port: Option<u16>) -> Statement {
     Statement::Tproxy { family, address, port: port.map(|port| Source::Value(port.to_be_bytes().to_vec())) }
 }
 
-/// Sets the bits of `mask` in the packet's mark to those of `value`.
+/// Clears the bits of `mask` in the packet's mark, then turns those of `value` round (`MARK --set-xmark`).
 pub(crate) fn mark_set(value: u32, mask: u32) -> Statement {
     mark_bits(Key::Meta(MetaKey::MARK), value, mask)
 }
 
-/// Sets the bits of `mask` in the connection's mark to those of `value`.
+/// Clears the bits of `mask` in the connection's mark, then turns those of `value` round (`CONNMARK --set-xmark`).
 pub(crate) fn ct_mark_set(value: u32, mask: u32) -> Statement {
     mark_bits(Key::Ct { key: CtKey::MARK, direction: None }, value, mask)
 }
@@ -127,11 +127,7 @@ pub(crate) fn ct_mark_set(value: u32, mask: u32) -> Statement {
 fn mark_bits(key: Key, value: u32, mask: u32) -> Statement {
     let source = match mask {
         u32::MAX => Source::Value(value.to_be_bytes().to_vec()),
-        _ => Source::Key(Key::Bits {
-            key: Box::new(key.clone()),
-            mask: (!mask).to_be_bytes().to_vec(),
-            xor: (value & mask).to_be_bytes().to_vec(),
-        }),
+        _ => Source::Key(Key::Bits { key: Box::new(key.clone()), mask: (!mask).to_be_bytes().to_vec(), xor: value.to_be_bytes().to_vec() }),
     };
     Statement::Set { key, value: source }
 }
