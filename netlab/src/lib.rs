@@ -39,6 +39,7 @@ mod address;
 mod bridge;
 pub mod capture;
 mod cidr;
+pub mod conntrack;
 mod endpoint;
 mod entry;
 mod error;

@@ -39,18 +39,24 @@ pub(crate) struct Message {
     /// Subsystem and kind, as the netlink header has them.
     pub(crate) message_type: u16,
     pub(crate) family: u8,
+    /// 0, but for requests whose meaning has changed since.
+    pub(crate) version: u8,
     pub(crate) resource: u16,
     pub(crate) attributes: Vec<u8>,
 }
 
 impl Message {
     pub(crate) fn new(kind: u16, family: Option<Family>, attributes: Vec<u8>) -> Self {
-        let family = family.map_or(0, Family::number);
-        Self { message_type: NFNL_SUBSYS_NFTABLES << 8 | kind, family, resource: 0, attributes }
+        Self::of(NFNL_SUBSYS_NFTABLES, kind, family.map_or(0, Family::number), attributes)
+    }
+
+    /// A message of any subsystem of nfnetlink.
+    pub(crate) fn of(subsystem: u16, kind: u16, family: u8, attributes: Vec<u8>) -> Self {
+        Self { message_type: subsystem << 8 | kind, family, version: 0, resource: 0, attributes }
     }
 
     pub(crate) fn begin() -> Self {
-        Self { message_type: NFNL_MSG_BATCH_BEGIN, family: 0, resource: NFNL_SUBSYS_NFTABLES, attributes: Vec::new() }
+        Self { message_type: NFNL_MSG_BATCH_BEGIN, family: 0, version: 0, resource: NFNL_SUBSYS_NFTABLES, attributes: Vec::new() }
     }
 
     pub(crate) fn end() -> Self {
@@ -74,7 +80,7 @@ impl NetlinkSerializable for Message {
 
     fn serialize(&self, buffer: &mut [u8]) {
         let [high, low] = self.resource.to_be_bytes();
-        buffer[..4].copy_from_slice(&[self.family, 0, high, low]);
+        buffer[..4].copy_from_slice(&[self.family, self.version, high, low]);
         buffer[4..].copy_from_slice(&self.attributes);
     }
 }
@@ -83,8 +89,8 @@ impl NetlinkDeserializable for Message {
     type Error = Infallible;
 
     fn deserialize(header: &NetlinkHeader, payload: &[u8]) -> Result<Self, Infallible> {
-        let (&[family, _, high, low], attributes) = payload.split_first_chunk().unwrap_or((&[0; 4], &[]));
+        let (&[family, version, high, low], attributes) = payload.split_first_chunk().unwrap_or((&[0; 4], &[]));
         let resource = u16::from_be_bytes([high, low]);
-        Ok(Self { message_type: header.message_type, family, resource, attributes: attributes.to_vec() })
+        Ok(Self { message_type: header.message_type, family, version, resource, attributes: attributes.to_vec() })
     }
 }

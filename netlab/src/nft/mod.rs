@@ -14,7 +14,7 @@ mod keys;
 mod lift;
 pub(crate) mod lower;
 pub(crate) mod matches;
-mod message;
+pub(crate) mod message;
 pub(crate) mod object;
 mod render;
 mod resolve;
@@ -25,7 +25,7 @@ pub(crate) mod template;
 pub(crate) mod transaction;
 mod types;
 mod userdata;
-mod wire;
+pub(crate) mod wire;
 mod words;
 
 pub use family::Family;
