@@ -18,6 +18,7 @@ mod registry;
 mod resolver;
 mod stage;
 mod story;
+mod wire;
 mod world;
 
 pub use ask::counter;

@@ -46,7 +46,7 @@ pub fn markdown(document: &Document) -> String {
 }
 
 fn section(stage: &Stage) -> String {
-    let Stage { id, title, verdict, claim, truth, needs, commands, .. } = stage;
+    let Stage { id, title, verdict, claim, truth, needs, commands, aside, .. } = stage;
     let mut section = format!("\n## {id} {title}\n\n{claim}\n");
     if !commands.is_empty() {
         section += &format!("\n```text\n{}\n```\n", commands.join("\n"));
@@ -54,6 +54,9 @@ fn section(stage: &Stage) -> String {
     section += &format!("\n**{}.** {truth}\n", capitalised(&verdict.to_string()));
     if !needs.is_empty() {
         section += &format!("\nNeeds: {}.\n", needs.join("; "));
+    }
+    if *aside {
+        section += "\nAn aside: the next stages go on without it.\n";
     }
     section
 }
@@ -87,7 +90,7 @@ mod tests {
     fn a_cause_names_an_earlier_stage() {
         for (_, stage) in all() {
             if let crate::Cause::Change(id) = stage.cause {
-                assert!(find_stage(id).is_some() && id < stage.id, "{} names {id}", stage.id);
+                assert!(find_stage(id).is_some_and(|(_, cause)| !cause.aside) && id < stage.id, "{} names {id}", stage.id);
             }
         }
     }

@@ -46,6 +46,8 @@ pub struct Stage {
     pub check: fn(&mut World, &mut Story) -> Result<()>,
     /// What makes the claim hold: without it the checks must fail.
     pub cause: Cause,
+    /// Whether the text tries this and goes back: later stages are built without it.
+    pub aside: bool,
 }
 
 impl Stage {
@@ -62,6 +64,7 @@ impl Stage {
         before: |_, _| Ok(()),
         check: |_, _| Ok(()),
         cause: Cause::Own,
+        aside: false,
     };
 
     /// The document it belongs to, such as `000`.

@@ -117,6 +117,9 @@ fn conclusion(page: &mut Page, stage: &Stage) -> io::Result<()> {
     if !stage.needs.is_empty() {
         page.paragraph("needs", Style::new(), &stage.needs.join("; "))?;
     }
+    if stage.aside {
+        page.paragraph("aside", Style::new(), "the next stages go on without it")?;
+    }
     Ok(())
 }
 
