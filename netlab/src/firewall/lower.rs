@@ -1,26 +1,40 @@
 //! Plans to statements of nf_tables.
 
-use super::plan::{Match, Plan, RejectWith, Target, Test, Translation};
+use super::plan::{Match, Plan, Recent, RejectWith, Side, Target, Test, Translation};
 use crate::nft::data::Verdict;
-use crate::nft::expr::CmpOp;
-use crate::nft::expr::FibResult;
+use crate::nft::expr::{CmpOp, FibResult, PayloadBase};
 use crate::nft::lower::lower;
 use crate::nft::matches::{self as m, Ports};
 use crate::nft::object::{Rule, Set};
 use crate::nft::statement::{Key, Operand, Statement};
+use crate::nft::transaction::LONGEST_COMMENT;
 use crate::nft::{Family, targets as t, template};
 
 /// Bits of `fib`: which route is looked up, and that only its being there is asked.
 const FIB_SADDR: u32 = 1;
 const FIB_MARK: u32 = 4;
 const FIB_IIF: u32 = 8;
+const FIB_OIF: u32 = 16;
 const FIB_PRESENT: u32 = 32;
+const ICMP: u8 = 1;
+const ICMPV6: u8 = 58;
 
 /// The rule that a plan says. `sets` are the named ones of its table. The error is a sentence about a word that makes no sense.
 pub(crate) fn rule(plan: &Plan, sets: &[Set]) -> Result<Rule, String> {
     let mut rule = lower(plan.family, &statements(plan)?, sets)?;
-    rule.comment.clone_from(&plan.comment);
+    rule.comment = plan.comment().map(|comment| kept(&comment));
     Ok(rule)
+}
+
+/// What of a comment has room beside a rule: nft's is shorter than that of iptables, and has no quotes.
+fn kept(comment: &str) -> String {
+    let plain = comment.chars().map(|c| if c == '"' { '\'' } else { c }).filter(|c| !c.is_control());
+    let mut bytes = 0;
+    let fits = |c: &char| {
+        bytes += c.len_utf8();
+        bytes <= LONGEST_COMMENT
+    };
+    plain.take_while(fits).collect()
 }
 
 /// The tests in their order, a counter as every rule of iptables has it, the target.
@@ -45,9 +59,7 @@ fn test_of(test: &Test, family: Family) -> Result<Vec<Statement>, String> {
         Match::Protocol(number) => Ok(m::l4proto(&[*number])),
         Match::FromPorts(protocol, ports) => m::sport(with_ports(*protocol)?, ports),
         Match::ToPorts(protocol, ports) => m::dport(with_ports(*protocol)?, ports),
-        Match::Icmp(_, Some(_)) if test.not => {
-            Err("a type together with a code cannot be turned round: let a rule before this one decide about it".to_owned())
-        }
+        Match::Icmp(kind, Some(code)) if test.not => return Ok(not_icmp(family, *kind, *code)),
         Match::Icmp(kind, Some(code)) => return Ok(vec![icmp_field(family, "type", *kind)?, icmp_field(family, "code", *code)?]),
         Match::Icmp(kind, None) => icmp_field(family, "type", *kind),
         Match::TcpFlags { set, mask } => m::tcp_flags(*set, *mask),
@@ -56,15 +68,16 @@ fn test_of(test: &Test, family: Family) -> Result<Vec<Statement>, String> {
         Match::State(states) => Ok(m::ct_state(*states)),
         Match::Status(bits) => Ok(m::ct_status(*bits)),
         Match::OriginalTo(addresses) => Ok(m::ct_original_daddr(*addresses)),
-        Match::ToType(kind) => Ok(m::fib_daddr_type(*kind)),
-        Match::FromType(kind) => Ok(m::fib_saddr_type(*kind)),
+        Match::AddressType { source, types, seen_from } => m::address_type(*source, types, fib_interface(*seen_from)),
         Match::Share { share, of } => m::share(*share, *of),
         Match::Nth { every, packet } => m::nth(*every, *packet),
         Match::Limit { rate, seconds, burst } => Ok(t::limit(*rate, *seconds, *burst)),
         Match::EtherFrom(address) => m::ether_saddr(*address),
         Match::EtherTo(address) => m::ether_daddr(*address),
         Match::InSet { name, source } => in_set(family, name, *source),
-        Match::NoWayBack { with_mark } => Ok(no_way_back(*with_mark)),
+        Match::NoWayBack { with_mark, loose } => Ok(no_way_back(*with_mark, *loose)),
+        Match::Recent { name, source, seconds, act } => return recent(test.not, family, name, *source, *seconds, *act),
+        Match::Comment(_) => return Ok(Vec::new()),
     }?;
     Ok(vec![if test.not { (!statement)? } else { statement }])
 }
@@ -81,17 +94,53 @@ fn icmp_field(family: Family, field: &str, value: u8) -> Result<Statement, Strin
     Ok(Statement::Match { key, op: CmpOp::EQ, operand: Operand::Value(vec![value]) })
 }
 
-fn in_set(family: Family, name: &str, source: bool) -> Result<Statement, String> {
-    let header = if family == Family::Ip6 { "ip6" } else { "ip" };
-    let field = if source { "saddr" } else { "daddr" };
-    let key = Key::payload(header, field).ok_or_else(|| format!("`{header}` has no `{field}`"))?;
-    Ok(m::in_set(key, name))
+/// Another type or another code: both are compared in one step.
+fn not_icmp(family: Family, kind: u8, code: u8) -> Vec<Statement> {
+    const TYPE_AND_CODE_BITS: u32 = 16;
+    let protocol = if family == Family::Ip6 { ICMPV6 } else { ICMP };
+    let key = Key::Payload { base: PayloadBase::TRANSPORT, offset: 0, bits: TYPE_AND_CODE_BITS, field: None };
+    vec![m::l4proto(&[protocol]), Statement::Match { key, op: CmpOp::NEQ, operand: Operand::Value(vec![kind, code]) }]
 }
 
-fn no_way_back(with_mark: bool) -> Statement {
-    let flags = FIB_SADDR | FIB_IIF | FIB_PRESENT | if with_mark { FIB_MARK } else { 0 };
+fn in_set(family: Family, name: &str, source: bool) -> Result<Statement, String> {
+    Ok(m::in_set(address(family, source)?, name))
+}
+
+fn address(family: Family, source: bool) -> Result<Key, String> {
+    let header = if family == Family::Ip6 { "ip6" } else { "ip" };
+    let field = if source { "saddr" } else { "daddr" };
+    Key::payload(header, field).ok_or_else(|| format!("`{header}` has no `{field}`"))
+}
+
+fn no_way_back(with_mark: bool, loose: bool) -> Statement {
+    let flags = FIB_SADDR | FIB_PRESENT | if with_mark { FIB_MARK } else { 0 } | if loose { 0 } else { FIB_IIF };
     let key = Key::Fib { result: FibResult::OIF, flags };
     Statement::Match { key, op: CmpOp::EQ, operand: Operand::Value(vec![0]) }
+}
+
+fn fib_interface(side: Option<Side>) -> u32 {
+    match side {
+        None => 0,
+        Some(Side::In) => FIB_IIF,
+        Some(Side::Out) => FIB_OIF,
+    }
+}
+
+/// Addresses that were seen are elements of a set, which forgets each after a time.
+fn recent(not: bool, family: Family, name: &str, source: bool, seconds: Option<u32>, act: Recent) -> Result<Vec<Statement>, String> {
+    const UPDATE: u32 = 1;
+    const MILLISECONDS: u64 = 1000;
+    let key = address(family, source)?;
+    let seen = m::in_set(key.clone(), name);
+    let timeout = seconds.map(|seconds| u64::from(seconds) * MILLISECONDS);
+    let see = Statement::Update { set: name.to_owned(), op: UPDATE, key, data: None, timeout, exprs: Vec::new() };
+    match act {
+        Recent::Check if not => Ok(vec![(!seen)?]),
+        _ if not => Err("only `--rcheck` can be turned round: the others do something as well".to_owned()),
+        Recent::Check => Ok(vec![seen]),
+        Recent::Update => Ok(vec![seen, see]),
+        Recent::Set => Ok(vec![see]),
+    }
 }
 
 fn target_of(target: &Target, family: Family) -> Result<Vec<Statement>, String> {
@@ -119,7 +168,8 @@ fn target_of(target: &Target, family: Family) -> Result<Vec<Statement>, String> 
         Target::ConnMark { value, mask } => Ok(t::ct_mark_set(*value, *mask)),
         Target::SaveMark => Ok(t::ct_mark_save()),
         Target::RestoreMark => Ok(t::ct_mark_restore()),
-        Target::Log { group, prefix } => Ok(t::log(*group, prefix.as_deref())),
+        Target::Log { group, prefix, bytes } => Ok(t::log(*group, prefix.as_deref(), *bytes)),
+        Target::KernelLog { level, flags, prefix } => Ok(t::kernel_log(*level, *flags, prefix.as_deref())),
         Target::Trace => Ok(t::trace()),
         Target::NoTrack => Ok(Statement::Notrack),
     };

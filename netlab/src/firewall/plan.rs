@@ -17,7 +17,14 @@ pub(crate) struct Plan {
     pub(crate) tests: Vec<Test>,
     /// What becomes of a packet that passes all tests; without one, it is counted.
     pub(crate) target: Option<Target>,
-    pub(crate) comment: Option<String>,
+}
+
+impl Plan {
+    /// What the rule's comments say together.
+    pub(crate) fn comment(&self) -> Option<String> {
+        let said = self.tests.iter().filter_map(|test| if let Match::Comment(text) = &test.of { Some(text.as_str()) } else { None });
+        Some(said.collect::<Vec<_>>().join("; ")).filter(|comment| !comment.is_empty())
+    }
 }
 
 /// One condition, or its contrary.
@@ -58,10 +65,8 @@ pub(crate) enum Match {
     Status(u32),
     /// `-m conntrack --ctorigdst`.
     OriginalTo(Addresses),
-    /// `-m addrtype --dst-type`: `RTN_*`.
-    ToType(u32),
-    /// `-m addrtype --src-type`.
-    FromType(u32),
+    /// `-m addrtype --dst-type`, `--src-type`: one of `RTN_*`.
+    AddressType { source: bool, types: Vec<u32>, seen_from: Option<Side> },
     /// `-m statistic --mode random --probability`.
     Share { share: u32, of: u32 },
     /// `-m statistic --mode nth`.
@@ -74,8 +79,32 @@ pub(crate) enum Match {
     EtherTo([u8; 6]),
     /// `-m set --match-set NAME src`, `dst`: a set of the table.
     InSet { name: String, source: bool },
-    /// `-m rpfilter --invert`: no route leads back to the sender by the interface on which the packet came.
-    NoWayBack { with_mark: bool },
+    /// `-m rpfilter --invert`: no route leads back to the sender by the interface on which the packet came, or by any if it is loose.
+    NoWayBack { with_mark: bool, loose: bool },
+    /// `-m recent`: whether the address was seen before, or that it is from now on.
+    Recent { name: String, source: bool, seconds: Option<u32>, act: Recent },
+    /// `-m comment --comment`: says something and asks nothing.
+    Comment(String),
+}
+
+/// Whose addresses `-m addrtype` looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// `--limit-iface-in`: those of the interface by which the packet came.
+    In,
+    /// `--limit-iface-out`.
+    Out,
+}
+
+/// What `-m recent` does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Recent {
+    /// `--rcheck`: passes if the address was seen.
+    Check,
+    /// `--update`: passes if it was seen, and sees it again.
+    Update,
+    /// `--set`: sees it, and passes.
+    Set,
 }
 
 /// What becomes of a packet.
@@ -125,8 +154,16 @@ pub(crate) enum Target {
     },
     SaveMark,
     RestoreMark,
+    /// `NFLOG`; of each packet that many bytes.
     Log {
         group: u16,
+        prefix: Option<String>,
+        bytes: Option<u32>,
+    },
+    /// `LOG`: the kernel's own log, which is silent outside the initial namespace.
+    KernelLog {
+        level: u32,
+        flags: u32,
         prefix: Option<String>,
     },
     Trace,

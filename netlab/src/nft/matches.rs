@@ -246,14 +246,26 @@ pub(crate) fn ct_original_daddr(addresses: Addresses) -> Statement {
 
 /// The packet goes to an address of that type, such as 2 for `local`.
 pub(crate) fn fib_daddr_type(address_type: u32) -> Statement {
-    let key = Key::Fib { result: FibResult::TYPE, flags: FIB_DADDR };
-    equal(key, Operand::Value(address_type.to_be_bytes().to_vec()))
+    of_type(FIB_DADDR, &[address_type])
 }
 
 /// The packet comes from an address of that type, such as 2 for `local`.
 pub(crate) fn fib_saddr_type(address_type: u32) -> Statement {
-    let key = Key::Fib { result: FibResult::TYPE, flags: FIB_SADDR };
-    equal(key, Operand::Value(address_type.to_be_bytes().to_vec()))
+    of_type(FIB_SADDR, &[address_type])
+}
+
+/// The source or the destination is of one of these types; `interface` is the flag of `fib` for the one whose addresses count.
+pub(crate) fn address_type(source: bool, types: &[u32], interface: u32) -> Matched {
+    if types.is_empty() {
+        return Err("no type of address is given".to_owned());
+    }
+    Ok(of_type(interface | if source { FIB_SADDR } else { FIB_DADDR }, types))
+}
+
+fn of_type(flags: u32, types: &[u32]) -> Statement {
+    let bytes = |address_type: u32| address_type.to_be_bytes().to_vec();
+    let key = Key::Fib { result: FibResult::TYPE, flags };
+    equal(key, several(types, |one| Operand::Value(bytes(one)), |one| (bytes(one), bytes(one))))
 }
 
 /// The frame comes from that hardware address.

@@ -142,10 +142,16 @@ pub(crate) fn ct_mark_restore() -> Statement {
     Statement::Set { key: Key::Meta(MetaKey::MARK), value: Source::Key(Key::Ct { key: CtKey::MARK, direction: None }) }
 }
 
-/// Sends a copy of the packet to the listeners of an nflog group. The kernel's own log is silent outside the initial namespace.
-pub(crate) fn log(group: u16, prefix: Option<&str>) -> Statement {
+/// Sends a copy of the packet, or of its first bytes, to the listeners of an nflog group.
+pub(crate) fn log(group: u16, prefix: Option<&str>, snaplen: Option<u32>) -> Statement {
     let prefix = prefix.map(str::to_owned);
-    Statement::Log { group: Some(group), prefix, snaplen: None, threshold: None, level: None, flags: 0 }
+    Statement::Log { group: Some(group), prefix, snaplen, threshold: None, level: None, flags: 0 }
+}
+
+/// Tells the kernel's own log, which is silent outside the initial namespace.
+pub(crate) fn kernel_log(level: u32, flags: u32, prefix: Option<&str>) -> Statement {
+    let prefix = prefix.map(str::to_owned);
+    Statement::Log { group: None, prefix, snaplen: None, threshold: None, level: Some(level), flags }
 }
 
 /// Lets the kernel report each rule that the packet meets.

@@ -27,7 +27,7 @@ const ELEMENTS: usize = 256;
 const ECHO: usize = 64 * 1024;
 const TOO_LONG: &str = "a transaction is one datagram, of at most twice net.core.wmem_max: make the change in several";
 /// What nft allows, and all that user data has room for beside nft's own.
-const LONGEST_COMMENT: usize = 128;
+pub(crate) const LONGEST_COMMENT: usize = 128;
 
 /// Where a rule goes in its chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

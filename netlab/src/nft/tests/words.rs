@@ -152,8 +152,8 @@ fn inet_filter_words_are_nfts() -> Result<()> {
         ("ct mark set 0x00000005", vec![t::ct_mark_set(5, u32::MAX)]),
         ("ct mark set meta mark", vec![t::ct_mark_save()]),
         ("meta mark set ct mark", vec![t::ct_mark_restore()]),
-        ("log group 2", vec![t::log(2, None)]),
-        ("log prefix \"seen: \" group 2", vec![t::log(2, Some("seen: "))]),
+        ("log group 2", vec![t::log(2, None, None)]),
+        ("log prefix \"seen: \" group 2", vec![t::log(2, Some("seen: "), None)]),
         (
             "tcp dport vmap { 22 : accept, 80 : jump other }",
             vec![m::vmap(
