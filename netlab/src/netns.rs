@@ -1,6 +1,6 @@
 //! A network namespace: one machine of the lab.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use netlink_packet_core::{NetlinkDeserializable, NetlinkSerializable};
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::LinkMessage;
+use netlink_packet_route::link::{LinkAttribute, LinkMessage};
 use once_cell::sync::OnceCell;
 
 use crate::error::{At, Doing, Error, Result};
@@ -269,6 +269,20 @@ impl Netns {
     {
         self.bury();
         lock(&self.0.route).dump(message)
+    }
+
+    /// The names of the interfaces that are there, by their indexes.
+    pub(crate) fn interface_names(&self) -> Result<BTreeMap<u32, String>, Refusal> {
+        let links = self.dump(RouteNetlinkMessage::GetLink(LinkMessage::default()))?;
+        let name = |message| {
+            let RouteNetlinkMessage::NewLink(link) = message else { return None };
+            let name = link.attributes.into_iter().find_map(|attribute| match attribute {
+                LinkAttribute::IfName(name) => Some(name),
+                _ => None,
+            });
+            Some((link.header.index, name?))
+        };
+        Ok(links.into_iter().filter_map(name).collect())
     }
 
     /// The namespace's netfilter socket.

@@ -3,9 +3,6 @@
 use std::collections::BTreeMap;
 use std::panic::Location;
 
-use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::{LinkAttribute, LinkMessage};
-
 use crate::error::{At, Doing, Result};
 use crate::netns::Netns;
 use crate::nft::Ruleset;
@@ -25,18 +22,5 @@ impl Netns {
         drop(socket);
         let interfaces = if ruleset.has_indexes() { self.interface_names().doing(what).at(here)? } else { BTreeMap::new() };
         Ok(ruleset.describe(interfaces))
-    }
-
-    fn interface_names(&self) -> std::result::Result<BTreeMap<u32, String>, crate::sys::Refusal> {
-        let links = self.dump(RouteNetlinkMessage::GetLink(LinkMessage::default()))?;
-        let name = |message| {
-            let RouteNetlinkMessage::NewLink(link) = message else { return None };
-            let name = link.attributes.into_iter().find_map(|attribute| match attribute {
-                LinkAttribute::IfName(name) => Some(name),
-                _ => None,
-            });
-            Some((link.header.index, name?))
-        };
-        Ok(links.into_iter().filter_map(name).collect())
     }
 }

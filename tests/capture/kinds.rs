@@ -1,7 +1,7 @@
 //! Text, VXLAN, and snapshots.
 
 use netlab::capture::{Mac, any, arp, icmp, udp, vxlan};
-use netlab::{Capture, Netns, Result};
+use netlab::{Capture, Netns, Result, VethPair};
 
 use crate::lab::{Cable, RIGHT, tool};
 
@@ -80,4 +80,33 @@ fn mac_of(netns: &str) -> Result<String> {
     let netns: &Netns = if netns == "right" { &lab.right } else { &lab.left };
     let output = tool(netns, "ip", &["-brief", "link", "show", "eth0"])?;
     Ok(output.split_whitespace().nth(2).unwrap_or_default().to_owned())
+}
+
+#[netlab::test]
+fn nothing_is_absent_where_nobody_looked() -> Result<()> {
+    let lab = Cable::new()?;
+    let capture = Capture::on(&lab.left)?;
+    lab.left.expect_ping(RIGHT)?;
+    let packets = capture.stop()?;
+    packets.absent(icmp().on("left/lo"))?;
+    packets.absent(icmp().within("left").unreachable())?;
+    for (matcher, place) in [(icmp().on("eht0"), "`eht0`"), (icmp().on("right/eth0"), "`right/eth0`"), (icmp().within("lfet"), "`lfet`")] {
+        let error = packets.absent(matcher).expect_err("there was no tap");
+        let text = error.to_string();
+        assert!(error.is_invalid_input() && text.contains(&format!("there was no tap on {place}")), "{text}");
+        assert!(text.contains("taps: `left/eth0`, `left/lo`"), "{text}");
+    }
+    Ok(())
+}
+
+#[netlab::test]
+fn an_interface_that_came_or_went_while_the_capture_ran_was_tapped() -> Result<()> {
+    let lab = Cable::new()?;
+    let going = VethPair::connect(lab.left.iface("going"), lab.right.iface("gone"))?;
+    let capture = Capture::on(&lab.left)?;
+    going.close()?;
+    let _coming = VethPair::connect(lab.left.iface("coming"), lab.right.iface("come"))?;
+    let packets = capture.stop()?;
+    packets.absent(icmp().on("going"))?;
+    packets.absent(icmp().on("coming"))
 }

@@ -8,8 +8,10 @@ use etherparse::{LaxLinkExtSlice, LaxNetSlice, LaxSlicedPacket, LinkSlice, TcpSl
 
 /// UDP ports that mean VXLAN: the registered one (RFC 7348), and the one that Linux takes where none is given.
 const VXLAN_PORTS: [u16; 2] = [4789, 8472];
-const VXLAN_HEADER: usize = 8;
+pub(super) const VXLAN_HEADER: usize = 8;
 const VXLAN_HAS_VNI: u8 = 0x08;
+/// How deep packets in packets (quoted by ICMP errors, carried by VXLAN) are decoded: 64 KiB have room for more than a stack has.
+const MOST_NESTED: u8 = 8;
 
 /// A MAC address; displayed as `02:42:ac:11:00:02`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -249,6 +251,10 @@ pub struct TcpFlags {
 
 impl Decoded {
     pub(crate) fn ethernet(frame: &[u8]) -> Self {
+        Self::ethernet_within(frame, MOST_NESTED)
+    }
+
+    fn ethernet_within(frame: &[u8], room: u8) -> Self {
         let sliced = match LaxSlicedPacket::from_ethernet(frame) {
             Ok(sliced) => sliced,
             Err(e) => return Self { ethernet: None, body: Body::Malformed(e.to_string()) },
@@ -263,11 +269,11 @@ impl Decoded {
             }
             _ => None,
         };
-        Self { ethernet, body: body(&sliced) }
+        Self { ethernet, body: body(&sliced, room) }
     }
 
     pub(crate) fn ip(packet: &[u8]) -> Self {
-        let body = LaxSlicedPacket::from_ip(packet).map_or_else(|e| Body::Malformed(e.to_string()), |sliced| body(&sliced));
+        let body = LaxSlicedPacket::from_ip(packet).map_or_else(|e| Body::Malformed(e.to_string()), |sliced| body(&sliced, MOST_NESTED));
         Self { ethernet: None, body }
     }
 
@@ -322,14 +328,14 @@ impl IcmpKind {
     }
 }
 
-fn body(sliced: &LaxSlicedPacket<'_>) -> Body {
+fn body(sliced: &LaxSlicedPacket<'_>, room: u8) -> Body {
     let malformed = || sliced.stop_err.as_ref().map(|(e, _)| Body::Malformed(e.to_string()));
     match &sliced.net {
         Some(LaxNetSlice::Arp(arp)) => {
             let room = sliced.ether_payload().map_or(0, |payload| payload.payload.len());
             arp_body(arp, room).unwrap_or_else(|| Body::Malformed("ARP that is not for IPv4 over Ethernet".to_owned()))
         }
-        Some(LaxNetSlice::Ipv4(_) | LaxNetSlice::Ipv6(_)) => ip(sliced).map(Body::Ip).or_else(malformed).unwrap_or(Body::Other(0)),
+        Some(LaxNetSlice::Ipv4(_) | LaxNetSlice::Ipv6(_)) => ip(sliced, room).map(Body::Ip).or_else(malformed).unwrap_or(Body::Other(0)),
         None => malformed().unwrap_or_else(|| Body::Other(sliced.ether_payload().map_or(0, |payload| payload.ether_type.0))),
     }
 }
@@ -347,7 +353,7 @@ fn arp_body(arp: &etherparse::ArpPacketSlice<'_>, length: usize) -> Option<Body>
     }))
 }
 
-fn ip(sliced: &LaxSlicedPacket<'_>) -> Option<Ip> {
+fn ip(sliced: &LaxSlicedPacket<'_>, room: u8) -> Option<Ip> {
     let net = sliced.net.as_ref()?;
     let payload = net.ip_payload_ref()?;
     // The lengths are those of the header, which holds also where only the start of the packet was kept.
@@ -367,13 +373,13 @@ fn ip(sliced: &LaxSlicedPacket<'_>) -> Option<Ip> {
     };
     let transport = match &sliced.transport {
         _ if offset > 0 => Transport::Fragment(offset),
-        Some(TransportSlice::Icmpv4(icmp)) => Transport::Icmp(Icmp { kind: icmp4(icmp), length: icmp.slice().len() + cut }),
-        Some(TransportSlice::Icmpv6(icmp)) => Transport::Icmp(Icmp { kind: icmp6(icmp), length: icmp.slice().len() + cut }),
+        Some(TransportSlice::Icmpv4(icmp)) => Transport::Icmp(Icmp { kind: icmp4(icmp, room), length: icmp.slice().len() + cut }),
+        Some(TransportSlice::Icmpv6(icmp)) => Transport::Icmp(Icmp { kind: icmp6(icmp, room), length: icmp.slice().len() + cut }),
         Some(TransportSlice::Udp(udp)) => Transport::Udp(Udp {
             source_port: udp.source_port(),
             destination_port: udp.destination_port(),
             length: usize::from(udp.length()).saturating_sub(8).max(udp.payload().len()),
-            vxlan: vxlan(udp),
+            vxlan: vxlan(udp, room),
         }),
         Some(TransportSlice::Tcp(segment)) => Transport::Tcp(Tcp { length: segment.payload().len() + cut, ..tcp(segment) }),
         _ => quoted_ports(payload).unwrap_or(Transport::Other),
@@ -400,12 +406,13 @@ fn quoted_ports(payload: &etherparse::LaxIpPayloadSlice<'_>) -> Option<Transport
     }
 }
 
-fn quoted(packet: &[u8]) -> Option<Box<Ip>> {
-    LaxSlicedPacket::from_ip(packet).ok().and_then(|sliced| ip(&sliced)).map(Box::new)
+fn quoted(packet: &[u8], room: u8) -> Option<Box<Ip>> {
+    let room = room.checked_sub(1)?;
+    LaxSlicedPacket::from_ip(packet).ok().and_then(|sliced| ip(&sliced, room)).map(Box::new)
 }
 
-fn icmp4(icmp: &etherparse::Icmpv4Slice<'_>) -> IcmpKind {
-    let (code, inner) = (icmp.code_u8(), || quoted(icmp.payload()));
+fn icmp4(icmp: &etherparse::Icmpv4Slice<'_>, room: u8) -> IcmpKind {
+    let (code, inner) = (icmp.code_u8(), || quoted(icmp.payload(), room));
     let [a, b, c, d] = icmp.bytes5to8();
     let (first, second) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
     match icmp.type_u8() {
@@ -418,8 +425,8 @@ fn icmp4(icmp: &etherparse::Icmpv4Slice<'_>) -> IcmpKind {
     }
 }
 
-fn icmp6(icmp: &etherparse::Icmpv6Slice<'_>) -> IcmpKind {
-    let (code, inner) = (icmp.code_u8(), || quoted(icmp.payload()));
+fn icmp6(icmp: &etherparse::Icmpv6Slice<'_>, room: u8) -> IcmpKind {
+    let (code, inner) = (icmp.code_u8(), || quoted(icmp.payload(), room));
     let [a, b, c, d] = icmp.bytes5to8();
     let (first, second) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
     // An address follows the first eight bytes.
@@ -462,11 +469,14 @@ fn tcp(segment: &TcpSlice<'_>) -> Tcp {
     }
 }
 
-fn vxlan(udp: &etherparse::UdpSlice<'_>) -> Option<Vxlan> {
+fn vxlan(udp: &etherparse::UdpSlice<'_>, room: u8) -> Option<Vxlan> {
+    let room = room.checked_sub(1)?;
     let payload = udp.payload();
     let [flags, _, _, _, v0, v1, v2, _] = *payload.first_chunk::<VXLAN_HEADER>()?;
-    (VXLAN_PORTS.contains(&udp.destination_port()) && flags & VXLAN_HAS_VNI != 0)
-        .then(|| Vxlan { vni: u32::from_be_bytes([0, v0, v1, v2]), inner: Box::new(Decoded::ethernet(&payload[VXLAN_HEADER..])) })
+    (VXLAN_PORTS.contains(&udp.destination_port()) && flags & VXLAN_HAS_VNI != 0).then(|| Vxlan {
+        vni: u32::from_be_bytes([0, v0, v1, v2]),
+        inner: Box::new(Decoded::ethernet_within(&payload[VXLAN_HEADER..], room)),
+    })
 }
 
 impl fmt::Display for Mac {

@@ -17,6 +17,34 @@ struct View<'a> {
 
 type Condition = Arc<dyn Fn(View<'_>) -> bool + Send + Sync>;
 
+/// A place that a matcher names: a namespace, an interface, or both.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Named {
+    netns: Option<String>,
+    device: Option<String>,
+}
+
+impl Named {
+    /// `laptop/eth0` or `eth0`.
+    fn device(text: &str) -> Self {
+        match text.split_once('/') {
+            Some((netns, device)) => Self { netns: Some(netns.to_owned()), device: Some(device.to_owned()) },
+            None => Self { netns: None, device: Some(text.to_owned()) },
+        }
+    }
+
+    pub(super) fn is(&self, netns: &str, device: &str) -> bool {
+        self.netns.as_ref().is_none_or(|name| name == netns) && self.device.as_ref().is_none_or(|name| name == device)
+    }
+}
+
+impl Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words: Vec<_> = [&self.netns, &self.device].into_iter().flatten().map(String::as_str).collect();
+        f.write_str(&words.join("/"))
+    }
+}
+
 /// Says which packets are meant: `icmp().echo_request().from("10.0.0.2").on("br0").outgoing()`.
 ///
 /// It starts with what the packet is ([`any`], [`arp`], [`icmp`], [`icmp6`], [`udp`], [`tcp`], [`vxlan`]), which decides what more can be
@@ -26,6 +54,8 @@ type Condition = Arc<dyn Fn(View<'_>) -> bool + Send + Sync>;
 pub struct Matcher<K = Any> {
     words: Vec<String>,
     conditions: Vec<Condition>,
+    /// The namespaces and interfaces that it names.
+    places: Vec<Named>,
     problem: Option<String>,
     kind: PhantomData<fn() -> K>,
 }
@@ -101,7 +131,7 @@ impl<'a> View<'a> {
 /// The words that fit every packet.
 impl<K> Matcher<K> {
     fn start(word: &str, condition: impl Fn(View<'_>) -> bool + Send + Sync + 'static) -> Self {
-        Self { words: Vec::new(), conditions: Vec::new(), problem: None, kind: PhantomData }.and(word, condition)
+        Self { words: Vec::new(), conditions: Vec::new(), places: Vec::new(), problem: None, kind: PhantomData }.and(word, condition)
     }
 
     fn and(mut self, words: impl Into<String>, condition: impl Fn(View<'_>) -> bool + Send + Sync + 'static) -> Self {
@@ -138,16 +168,18 @@ impl<K> Matcher<K> {
     /// On this interface, in any namespace (`eth0`) or in a certain one (`laptop/eth0`).
     pub fn on(self, device: impl Display) -> Self {
         let device = device.to_string();
-        self.and(format!("on {device}"), move |view| match device.split_once('/') {
-            Some((netns, name)) => view.packet.netns() == netns && view.packet.device() == name,
-            None => view.packet.device() == device,
-        })
+        self.at(format!("on {device}"), Named::device(&device))
     }
 
     /// On an interface of this namespace.
     pub fn within(self, netns: impl Display) -> Self {
         let netns = netns.to_string();
-        self.and(format!("within {netns}"), move |view| view.packet.netns() == netns)
+        self.at(format!("within {netns}"), Named { netns: Some(netns), device: None })
+    }
+
+    fn at(mut self, words: String, place: Named) -> Self {
+        self.places.push(place.clone());
+        self.and(words, move |view| place.is(view.packet.netns(), view.packet.device()))
     }
 
     /// Received by the interface.
@@ -212,9 +244,14 @@ impl<K> Matcher<K> {
         self.problem.as_deref()
     }
 
+    /// The places that it names.
+    pub(super) fn places(&self) -> &[Named] {
+        &self.places
+    }
+
     /// The same matcher, for a list of several kinds.
     pub fn any_kind(self) -> Matcher {
-        Matcher { words: self.words, conditions: self.conditions, problem: self.problem, kind: PhantomData }
+        Matcher { words: self.words, conditions: self.conditions, places: self.places, problem: self.problem, kind: PhantomData }
     }
 
     fn and_ports(self, words: String, condition: impl Fn(u16, u16) -> bool + Send + Sync + 'static) -> Self {
@@ -410,7 +447,8 @@ impl Matcher<VxlanOnly> {
 
 impl<K> Clone for Matcher<K> {
     fn clone(&self) -> Self {
-        Self { words: self.words.clone(), conditions: self.conditions.clone(), problem: self.problem.clone(), kind: PhantomData }
+        let Self { words, conditions, places, problem, kind } = self;
+        Self { words: words.clone(), conditions: conditions.clone(), places: places.clone(), problem: problem.clone(), kind: *kind }
     }
 }
 

@@ -29,6 +29,8 @@ mod matcher;
 mod packet;
 mod packets;
 mod tap;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use std::fmt;
@@ -43,12 +45,14 @@ pub use decode::{Arp, Body, Decoded, Ethernet, Icmp, IcmpKind, Ip, Mac, Tcp, Tcp
 pub use matcher::{Any, ArpOnly, IcmpOnly, Matcher, Steps, TcpOnly, UdpOnly, VxlanOnly, any, arp, icmp, icmp6, tcp, udp, vxlan};
 pub(crate) use packet::Medium;
 pub use packet::{Direction, Packet, Segmentation};
+use packets::Sites;
 pub use packets::{Losses, Packets};
 
 use crate::bridge::Bridge;
 use crate::error::{At, Doing, Error, Result};
 use crate::link::Link;
 use crate::netns::Netns;
+use crate::sys::Refusal;
 use crate::sys::packet::{Layout, Ring, Tap};
 use crate::teardown;
 use tap::{Place, Shared};
@@ -89,6 +93,9 @@ pub struct Capture {
     reader: Option<JoinHandle<Vec<Ring>>>,
     on: String,
     snap: u32,
+    places: Vec<Where>,
+    /// What was there to tap when it began.
+    sites: Sites,
     /// After `shared`: fields are dropped in this order.
     released: Option<Sender<()>>,
 }
@@ -241,7 +248,10 @@ impl Capture {
     fn so_far(&self) -> Result<Packets> {
         let dropped = self.shared.dropped().doing(|| format!("ask for lost packets on {}", self.on))?;
         let packets = self.shared.state().packets.clone();
-        Ok(Packets::new(packets, dropped, self.snap))
+        let mut sites = self.sites.clone();
+        // A namespace that is gone or closed has no more interfaces than it had.
+        sites.extend(self.places.iter().flat_map(|place| place.sites().unwrap_or_default()));
+        Ok(Packets::new(packets, dropped, self.snap, sites))
     }
 
     fn whole(&self, packets: Packets) -> Result<Packets> {
@@ -309,7 +319,8 @@ impl Plan {
             move || shared.read(rings)
         });
         let reader = reader.doing(what)?;
-        Ok(Capture { shared, reader: Some(reader), on, snap, released: None })
+        let sites = self.places.iter().map(Where::sites).collect::<std::result::Result<Vec<_>, _>>().doing(what)?.concat();
+        Ok(Capture { shared, reader: Some(reader), on, snap, sites: sites.into_iter().collect(), places: self.places, released: None })
     }
 }
 
@@ -334,6 +345,14 @@ impl Where {
         match self {
             Self::Link(link) => (link.netns(), link.index()),
             Self::Netns(netns) => (netns.clone(), 0),
+        }
+    }
+
+    /// The interfaces that are there now, each with its namespace before it.
+    fn sites(&self) -> std::result::Result<Vec<(String, String)>, Refusal> {
+        match self {
+            Self::Link(link) => Ok(vec![(link.netns().name().to_owned(), link.name())]),
+            Self::Netns(netns) => Ok(netns.interface_names()?.into_values().map(|device| (netns.name().to_owned(), device)).collect()),
         }
     }
 }

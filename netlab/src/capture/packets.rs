@@ -1,11 +1,13 @@
 //! What a capture saw: a list of packets, and what can be demanded of it.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Display};
 use std::panic::Location;
 use std::path::Path;
 use std::slice;
+use std::sync::Arc;
 
-use super::matcher::{Matcher, Steps};
+use super::matcher::{Matcher, Named, Steps};
 use super::packet::Packet;
 use super::text::{self, Names};
 use crate::error::{Error, Result};
@@ -37,14 +39,19 @@ impl Losses {
 pub struct Packets {
     list: Vec<Packet>,
     losses: Losses,
+    sites: Arc<Sites>,
 }
 
+/// The interfaces that were tapped, each with its namespace before it.
+pub(super) type Sites = BTreeSet<(String, String)>;
+
 impl Packets {
-    pub(super) fn new(mut list: Vec<Packet>, dropped: u64, snap: u32) -> Self {
+    pub(super) fn new(mut list: Vec<Packet>, dropped: u64, snap: u32, mut sites: Sites) -> Self {
         // Stable: packets of one tap that bear the same time stay in their order.
         list.sort_by_key(Packet::since_epoch);
         let truncated = list.iter().filter(|packet| packet.bytes().len() < packet.length().min(snap as usize)).count() as u64;
-        Self { list, losses: Losses { dropped, truncated } }
+        sites.extend(list.iter().map(|packet| (packet.netns().to_owned(), packet.device().to_owned())));
+        Self { list, losses: Losses { dropped, truncated }, sites: Arc::new(sites) }
     }
 
     /// How many there are.
@@ -71,12 +78,13 @@ impl Packets {
     ///
     /// # Errors
     ///
-    /// [`is_invalid_input`](Error::is_invalid_input) if the matcher was given a bad value, as with all verbs here.
+    /// [`is_invalid_input`](Error::is_invalid_input) if the matcher was given a bad value, or names an interface or a namespace that was not
+    /// tapped; as with all verbs here.
     #[track_caller]
     pub fn filter<K>(&self, matcher: Matcher<K>) -> Result<Packets> {
-        let matcher = sound(matcher, Location::caller())?;
+        let matcher = self.fit(matcher, Location::caller())?;
         let list = self.iter().filter(|packet| matcher.matches(packet)).cloned().collect();
-        Ok(Self { list, losses: self.losses })
+        Ok(Self { list, losses: self.losses, sites: self.sites.clone() })
     }
 
     /// How many the matcher means.
@@ -86,7 +94,7 @@ impl Packets {
     /// As [`filter`](Self::filter).
     #[track_caller]
     pub fn count<K>(&self, matcher: Matcher<K>) -> Result<usize> {
-        let matcher = sound(matcher, Location::caller())?;
+        let matcher = self.fit(matcher, Location::caller())?;
         Ok(self.iter().filter(|packet| matcher.matches(packet)).count())
     }
 
@@ -101,7 +109,7 @@ impl Packets {
         let mut rest = self.iter();
         let mut found = Vec::new();
         for step in steps.steps() {
-            let step = sound(step, here)?;
+            let step = self.fit(step, here)?;
             match rest.by_ref().find(|packet| step.matches(packet)) {
                 Some(packet) => found.push(packet.clone()),
                 None => return Err(self.missing(&step, &found).at(here)),
@@ -127,7 +135,7 @@ impl Packets {
         let steps = steps.steps();
         let wanted = steps.len();
         for (place, step) in steps.into_iter().enumerate() {
-            let step = sound(step, here)?;
+            let step = self.fit(step, here)?;
             let what = || format!("find {step} as packet {} of exactly {wanted}", place + 1);
             match self.list.get(place) {
                 Some(packet) if step.matches(packet) => {}
@@ -174,7 +182,7 @@ impl Packets {
     }
 
     fn counted<K>(&self, matcher: Matcher<K>, words: &str, enough: impl Fn(usize) -> bool, here: &'static Location<'static>) -> Result<()> {
-        let matcher = sound(matcher, here)?;
+        let matcher = self.fit(matcher, here)?;
         let seen = self.iter().filter(|packet| matcher.matches(packet)).count();
         if enough(seen) {
             return Ok(());
@@ -189,7 +197,7 @@ impl Packets {
     /// As [`filter`](Self::filter).
     #[track_caller]
     pub fn comment<K>(&mut self, matcher: Matcher<K>, comment: impl Display) -> Result<()> {
-        let matcher = sound(matcher, Location::caller())?;
+        let matcher = self.fit(matcher, Location::caller())?;
         for packet in self.list.iter_mut().filter(|packet| matcher.matches(packet)) {
             packet.add_comment(comment.to_string());
         }
@@ -215,6 +223,21 @@ impl Packets {
         let (here, path) = (Location::caller(), path.as_ref());
         let failed = |e| Error::new(format!("write the capture file `{}`", path.display()), crate::error::Cause::Io(e)).at(here);
         std::fs::write(path, pcapng::file(self.iter(), self.losses)).map_err(failed)
+    }
+
+    /// The matcher, if it means packets that could have been seen: nothing is absent where nobody looked.
+    fn fit<K>(&self, matcher: Matcher<K>, here: &'static Location<'static>) -> Result<Matcher> {
+        let matcher = sound(matcher, here)?;
+        let tapped = |place: &&Named| self.sites.iter().any(|(netns, device)| place.is(netns, device));
+        match matcher.places().iter().find(|place| !tapped(place)) {
+            Some(place) if !self.sites.is_empty() => Err(self.not_tapped(&matcher, place).at(here)),
+            _ => Ok(matcher),
+        }
+    }
+
+    fn not_tapped(&self, matcher: &Matcher, place: &Named) -> Error {
+        let sites: Vec<_> = self.sites.iter().map(|(netns, device)| format!("`{netns}/{device}`")).collect();
+        Error::invalid(format!("look for {matcher}"), format!("there was no tap on `{place}`")).fact(format!("taps: {}", sites.join(", ")))
     }
 
     /// An error that shows what was seen instead.

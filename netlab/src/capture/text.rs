@@ -68,7 +68,7 @@ impl Names {
     }
 }
 
-fn content(decoded: &Decoded, names: &mut Names) -> String {
+pub(super) fn content(decoded: &Decoded, names: &mut Names) -> String {
     let vlans: String = decoded.ethernet.iter().flat_map(|ethernet| &ethernet.vlans).map(|vlan| format!("vlan {vlan}, ")).collect();
     let body = match &decoded.body {
         Body::Arp(packet) => arp(packet),
