@@ -246,6 +246,8 @@ impl Link {
     fn follow_to(&self, netns: &Netns, name: String) -> Result<()> {
         let index = netns.link(&name)?.index();
         netns.avoid_index(index);
+        // To its new namespace it is a new link, with the kernel's patience.
+        netns.batch(patience::requests(index).collect()).doing(|| format!("set how long the neighbours of `{self}` may take"))?;
         *lock(&self.0) = State { netns: netns.clone(), index, name };
         Ok(())
     }

@@ -30,6 +30,13 @@ pub(crate) fn ip(ns: &Netns, arguments: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// What `bridge` prints; the error is what it complains of.
+pub(crate) fn bridge(ns: &Netns, arguments: &str) -> Result<String, String> {
+    let output = ns.command("bridge").unwrap().args(arguments.split_whitespace()).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+}
+
 /// Fails unless `ours` is what `ip` prints. Where time changes what `ip` prints, they are compared when it printed the same before and after.
 #[track_caller]
 pub(crate) fn same(ns: &Netns, arguments: &str, ours: impl Fn() -> String) {

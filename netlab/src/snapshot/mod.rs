@@ -1,4 +1,5 @@
-//! What a namespace has, as typed values whose text is iproute2's: links, addresses, routes, rules and neighbours.
+//! What a namespace has, as typed values whose text is iproute2's: links, addresses, routes, rules, neighbours and forwarding
+//! databases.
 //!
 //! Each listing derefs to a slice of entries with public fields, is `serde`-able, and prints what `ip` would print in that namespace, byte
 //! by byte, so that `insta::assert_snapshot!(netns.routes()?)` is readable to everyone who knows `ip route`. Numbers have the names that
@@ -10,6 +11,7 @@
 
 mod addresses;
 mod details;
+mod fdb;
 mod links;
 mod neighbours;
 mod normal;
@@ -20,6 +22,7 @@ mod words;
 
 pub use addresses::{Address, Addresses, Lifetime};
 pub use details::{Details, Setting};
+pub use fdb::{Fdb, FdbEntry};
 pub use links::{Link, Links, Peer};
 pub use neighbours::{Neighbour, NeighbourState, Neighbours};
 pub use routes::{Nexthop, Route, RouteKind, RouteQuery, Routes};
@@ -93,7 +96,7 @@ use collection;
 
 #[cfg(test)]
 mod tests {
-    use super::wire::{AF_INET, AF_INET6};
+    use super::wire::{AF_BRIDGE, AF_INET, AF_INET6};
     use super::*;
     use proptest::prelude::*;
 
@@ -118,15 +121,18 @@ mod tests {
     }
 
     fn message() -> impl Strategy<Value = Vec<u8>> {
-        (proptest::collection::vec(any::<u8>(), 0..17), prop_oneof![Just(AF_INET), Just(AF_INET6), any::<u8>()], attributes()).prop_map(
-            |(mut header, family, attributes)| {
+        (
+            proptest::collection::vec(any::<u8>(), 0..17),
+            prop_oneof![Just(AF_INET), Just(AF_INET6), Just(AF_BRIDGE), any::<u8>()],
+            attributes(),
+        )
+            .prop_map(|(mut header, family, attributes)| {
                 if let Some(first) = header.first_mut() {
                     *first = family;
                 }
                 header.extend(attributes);
                 header
-            },
-        )
+            })
     }
 
     proptest! {
@@ -151,6 +157,9 @@ mod tests {
             if let Some(neighbour) = Neighbour::decode(&message, &names) {
                 prop_assert!(!neighbour.to_string().is_empty());
                 normal.neighbours(&mut [neighbour]);
+            }
+            if let Some(entry) = FdbEntry::decode(&message, &names) {
+                prop_assert!(entry.to_string().contains(" dev "));
             }
         }
 

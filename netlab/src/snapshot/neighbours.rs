@@ -81,7 +81,7 @@ pub enum NeighbourState {
 }
 
 impl NeighbourState {
-    fn from_number(number: u16) -> Self {
+    pub(super) fn from_number(number: u16) -> Self {
         match number {
             0 => Self::None,
             0x01 => Self::Incomplete,

@@ -9,6 +9,7 @@ pub(super) const AF_UNSPEC: u8 = 0;
 pub(super) const AF_INET: u8 = 2;
 /// Linux's number, which differs from other systems'.
 pub(super) const AF_INET6: u8 = 10;
+pub(super) const AF_BRIDGE: u8 = 7;
 
 /// A message of which only the type is known.
 ///
