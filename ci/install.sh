@@ -4,6 +4,7 @@ set -euo pipefail
 
 packages=(
   build-essential # cc: the floor of the benchmarks
+  conntrack       # oracle
   git             # a clone for the ordinary user
   iproute2        # oracle: ip, bridge, tc, ss
   iptables        # oracle

@@ -25,6 +25,7 @@
 //! | addresses, routes, policy rules, neighbours, sysctls, files | [`Address`], [`Route`], [`Rule`], [`Neigh`], [`Sysctl`], [`PrivateFile`] |
 //! | somebody who answers, and somebody who asks | [`Responder`], [`Probe`], [`Netns::probe`], [`Netns::expect_unreachable`] |
 //! | what the kernel has, as iproute2 and nft print it | [`snapshot`], [`Netns::routes`], [`Netns::ruleset`] |
+//! | the connections that a machine remembers and rewrites | [`Netns::connections`], [`Flow`], [`conntrack`] |
 //! | the packets | [`Capture`] |
 //!
 //! Fixtures carry traffic when their constructor returns and are undone when they are dropped: bind them to a name. An [`Error`] says what
@@ -74,6 +75,7 @@ pub use addr::AddressBuilder;
 pub use address::Address;
 pub use bridge::Bridge;
 pub use capture::Capture;
+pub use conntrack::{Connection, Connections, Flow};
 pub use error::{Error, Result};
 pub use files::PrivateFile;
 pub use iface::Iface;

@@ -1,6 +1,6 @@
 //! Tables, chains, rules, sets: what the kernel holds and lists.
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::data::Data;
 use super::expr::{Counter, Expr};
@@ -87,7 +87,7 @@ pub(crate) struct Base {
 }
 
 /// Packets and bytes that a counter has seen.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Hits {
     /// Packets.
     pub packets: u64,

@@ -94,6 +94,15 @@ impl Attribute for Vec<u8> {
     }
 }
 
+impl<const N: usize> Attribute for [u8; N] {
+    fn put(&self, kind: u16, writer: &mut Writer) {
+        writer.bytes(kind, self);
+    }
+    fn get(value: &[u8]) -> Option<Self> {
+        value.try_into().ok()
+    }
+}
+
 /// A field of a message or expression: required as `T`, optional as `Option<T>`.
 pub(crate) trait Field: Sized {
     fn write(&self, kind: u16, writer: &mut Writer);

@@ -11,7 +11,7 @@ use crate::endpoint;
 use crate::error::{Error, Result};
 use crate::netns::Netns;
 use crate::sys::socket::errno_name;
-use crate::sys::traffic::Icmp;
+use crate::sys::traffic::{Icmp, Protocol};
 
 /// What came of one try of a [`Probe`].
 #[derive(Debug, Clone)]
@@ -239,6 +239,7 @@ impl Unreachable {
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub(super) asked: String,
+    pub(super) protocol: Protocol,
     pub(super) from: SocketAddr,
     pub(super) local: Option<SocketAddr>,
     pub(super) time: Duration,
@@ -253,9 +254,14 @@ impl Answer {
         self.from
     }
 
-    /// The address and port that this end asked from, before anybody translated them.
+    /// The address and port that this end asked from, before anybody translated them; the port of a ping is its identifier.
     pub fn local(&self) -> Option<SocketAddr> {
         self.local
+    }
+
+    /// What was spoken.
+    pub(crate) fn protocol(&self) -> Protocol {
+        self.protocol
     }
 
     /// The time from the question to the whole answer.

@@ -8,7 +8,7 @@ use super::Outcome;
 use super::attempt::Attempt;
 use super::outcome::Answer;
 use crate::sys::socket::Client;
-use crate::sys::traffic::Arrival;
+use crate::sys::traffic::{Arrival, Protocol};
 
 /// The type, code, checksum, identifier and sequence number.
 const HEADER: usize = 8;
@@ -34,8 +34,9 @@ pub(super) fn ask(attempt: &Attempt<'_>, client: &Client) -> io::Result<Outcome>
                 if let Some(payload) = reply_payload(message, v6, client.is_raw(), &request) {
                     return Ok(Outcome::Answer(Answer {
                         asked: attempt.probe.to_string(),
+                        protocol: Protocol::Ping,
                         from: SocketAddr::new(from.unwrap_or(attempt.target).ip(), 0),
-                        local: client.local_addr(),
+                        local: local(client, &request),
                         time: attempt.start.elapsed(),
                         ttl,
                         status: None,
@@ -45,6 +46,12 @@ pub(super) fn ask(attempt: &Attempt<'_>, client: &Client) -> io::Result<Outcome>
             }
         }
     }
+}
+
+/// The asking end; the port that the kernel tells for a raw socket is the protocol.
+fn local(client: &Client, request: &[u8]) -> Option<SocketAddr> {
+    let identifier = request.get(4..6).filter(|_| client.is_raw()).map(|id| u16::from_be_bytes([id[0], id[1]]));
+    client.local_addr().map(|local| SocketAddr::new(local.ip(), identifier.unwrap_or(local.port())))
 }
 
 fn request(v6: bool, sequence: u16, size: usize) -> Vec<u8> {

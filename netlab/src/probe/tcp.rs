@@ -8,6 +8,7 @@ use super::Outcome;
 use super::attempt::Attempt;
 use super::outcome::Answer;
 use crate::sys::socket::Client;
+use crate::sys::traffic::Protocol;
 
 /// The most of an answer that is taken.
 const LIMIT: usize = 4 << 20;
@@ -48,7 +49,7 @@ pub(super) fn get(attempt: &Attempt<'_>, client: Client, path: &str) -> io::Resu
 
 fn answer(attempt: &Attempt<'_>, local: Option<SocketAddr>, status: Option<u16>, body: Vec<u8>) -> Outcome {
     let (asked, from, time) = (attempt.probe.to_string(), attempt.target, attempt.start.elapsed());
-    Outcome::Answer(Answer { asked, from, local, time, ttl: None, status, body })
+    Outcome::Answer(Answer { asked, protocol: Protocol::Tcp, from, local, time, ttl: None, status, body })
 }
 
 fn establish(attempt: &Attempt<'_>, client: Client) -> io::Result<Established> {

@@ -6,7 +6,7 @@ use super::Outcome;
 use super::attempt::Attempt;
 use super::outcome::Answer;
 use crate::sys::socket::Client;
-use crate::sys::traffic::Arrival;
+use crate::sys::traffic::{Arrival, Protocol};
 
 pub(super) fn ask(attempt: &Attempt<'_>, client: &Client) -> io::Result<Outcome> {
     // Connected, so that only answers from there, and errors about it, arrive.
@@ -22,6 +22,7 @@ pub(super) fn ask(attempt: &Attempt<'_>, client: &Client) -> io::Result<Outcome>
         Some(Arrival::Failure(failure, _)) => attempt.failed(failure),
         Some(Arrival::Data { bytes, ttl, .. }) => Outcome::Answer(Answer {
             asked: attempt.probe.to_string(),
+            protocol: Protocol::Udp,
             from: attempt.target,
             local: client.local_addr(),
             time: attempt.start.elapsed(),

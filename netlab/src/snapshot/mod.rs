@@ -92,7 +92,7 @@ macro_rules! collection {
         }
     };
 }
-use collection;
+pub(crate) use collection;
 
 #[cfg(test)]
 mod tests {
