@@ -34,6 +34,7 @@ pub struct Iface {
     gateways: Vec<String>,
     mtu: Option<u32>,
     mac: Option<String>,
+    random_mac: bool,
     index: Option<u32>,
     pub(crate) up: bool,
     pub(crate) master: Option<Link>,
@@ -49,6 +50,7 @@ impl Netns {
             gateways: Vec::new(),
             mtu: None,
             mac: None,
+            random_mac: false,
             index: None,
             up: true,
             master: None,
@@ -98,6 +100,14 @@ impl Iface {
     /// Sets the MAC address, such as `02:42:ac:11:00:02`.
     pub fn mac(mut self, mac: impl Display) -> Self {
         self.mac = Some(mac.to_string());
+        self.random_mac = false;
+        self
+    }
+
+    /// Leaves the MAC address to the kernel, as `ip link add` does: a random one; a bridge then takes the lowest of its ports, whenever one
+    /// comes or goes.
+    pub fn random_mac(mut self) -> Self {
+        self.random_mac = true;
         self
     }
 
@@ -127,6 +137,7 @@ impl Iface {
             Some(text) => cidr::parse_mac(text).map_err(|why| Error::invalid(format!("give `{place}` the MAC address `{text}`"), why))?,
             None => self.derived_mac(),
         };
+        let mac = (!self.random_mac).then_some(mac);
         if let Some(master) = &self.master
             && !master.netns().is_same(&self.netns)
         {
@@ -185,7 +196,7 @@ impl Iface {
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) index: Option<u32>,
-    pub(crate) mac: [u8; 6],
+    pub(crate) mac: Option<[u8; 6]>,
     pub(crate) mtu: Option<u32>,
     pub(crate) addresses: Vec<PlannedAddress>,
     pub(crate) gateways: Vec<IpAddr>,
@@ -197,7 +208,7 @@ impl Plan {
         let mut message = LinkMessage::default();
         message.header.index = self.index.unwrap_or(0);
         message.attributes.push(LinkAttribute::IfName(iface.name.clone()));
-        message.attributes.push(LinkAttribute::Address(self.mac.to_vec()));
+        message.attributes.extend(self.mac.map(|mac| LinkAttribute::Address(mac.to_vec())));
         message.attributes.extend(self.mtu.map(LinkAttribute::Mtu));
         message
     }

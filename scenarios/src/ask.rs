@@ -8,6 +8,7 @@ use netlab::snapshot::{self, RouteQuery};
 use netlab::{Netns, Outcome, Probe, Reason};
 
 use crate::error::{Error, Result};
+use crate::ip_netns;
 use crate::story::Story;
 
 /// How long an answer may take: a network that is there answers in far less than a millisecond.
@@ -86,15 +87,18 @@ impl Story {
     }
 
     fn fails(&mut self, from: &Netns, command: &str, probe: Probe, reason: Reason) -> Result<()> {
+        // The kernel asks for a neighbour a few times before it gives up.
+        let nobody_there = matches!(reason, Reason::LocalError(libc::EHOSTUNREACH));
         let check = match &reason {
             Reason::Silence => format!("{from}: `{command}` waits in vain"),
+            Reason::LocalError(_) if nobody_there => format!("{from}: `{command}` fails, nobody answers ARP"),
             Reason::LocalError(_) => format!("{from}: `{command}` fails at once"),
             Reason::Refused => format!("{from}: `{command}` is refused"),
             other => format!("{from}: `{command}` fails by {other}"),
         };
         let started = Instant::now();
-        let outcome = from.observe(probe.within(SILENCE))?;
-        let in_time = !matches!(reason, Reason::LocalError(_)) || started.elapsed() < AT_ONCE;
+        let outcome = from.observe(probe.within(if reason == Reason::Silence { SILENCE } else { ANSWER }))?;
+        let in_time = nobody_there || !matches!(reason, Reason::LocalError(_)) || started.elapsed() < AT_ONCE;
         self.holds(check, words(&outcome), reason.fits(&outcome) && in_time)
     }
 
@@ -198,10 +202,24 @@ impl Story {
     ///
     /// [`Error::Differs`] if it can, or fails otherwise.
     pub fn unresolved(&mut self, from: &Netns, name: &str, at_once: bool) -> Result<()> {
-        let started = Instant::now();
-        let looked_up = look_up(from, name)?;
-        let waited = started.elapsed();
         let check = format!("{from}: the name {name} is not found {}", if at_once { "at once" } else { "after waiting in vain" });
+        self.gives_up(check, || ip_netns::exec(from, || look_up(name)), at_once)
+    }
+
+    /// A name cannot be looked up by who has entered the namespace by setns(2) alone, and so without its files in `/etc/netns`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Differs`] if it can, or fails otherwise.
+    pub fn unresolved_by_setns(&mut self, from: &Netns, name: &str) -> Result<()> {
+        let check = format!("{from}, entered by `nsenter --net`: the name {name} is not found at once");
+        self.gives_up(check, || ip_netns::setns(from, || look_up(name)), true)
+    }
+
+    fn gives_up(&mut self, check: String, ask: impl FnOnce() -> Result<Result<String, String>>, at_once: bool) -> Result<()> {
+        let started = Instant::now();
+        let looked_up = ask()?;
+        let waited = started.elapsed();
         match looked_up {
             Ok(address) => self.holds(check, address, false),
             // What gai_strerror(3) says of EAI_AGAIN in glibc and in musl; std does not tell the number.
@@ -220,7 +238,7 @@ impl Story {
     /// [`Error::Differs`] if it is not.
     pub fn resolved(&mut self, from: &Netns, name: &str, expected: &str) -> Result<()> {
         let check = format!("{from}: the name {name} is found");
-        match look_up(from, name)? {
+        match ip_netns::exec(from, || look_up(name))? {
             Ok(address) => self.equals(check, address, expected),
             Err(why) => self.holds(check, why, false),
         }
@@ -242,14 +260,13 @@ fn without_number(error: &str) -> &str {
     error.split(" (os error").next().unwrap_or(error)
 }
 
-/// `getaddrinfo(3)` in a namespace: the first address, or the resolver's words.
-fn look_up(from: &Netns, name: &str) -> Result<Result<String, String>> {
-    let found = from.run(|| (name, 80).to_socket_addrs().map(|mut addresses| addresses.next()))?;
-    Ok(match found {
+/// `getaddrinfo(3)` where the calling thread is: the first address, or the resolver's words.
+fn look_up(name: &str) -> Result<String, String> {
+    match (name, 80).to_socket_addrs().map(|mut addresses| addresses.next()) {
         Ok(Some(address)) => Ok(address.ip().to_string()),
         Ok(None) => Err("no address".to_owned()),
         Err(e) => Err(e.to_string().rsplit(": ").next().unwrap_or_default().to_owned()),
-    })
+    }
 }
 
 /// A link in one line: `lo: <LOOPBACK> noop DOWN`.

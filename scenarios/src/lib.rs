@@ -13,11 +13,14 @@ mod ask;
 mod dns;
 pub mod doc_000;
 mod error;
+mod etc;
+mod ip_netns;
 mod play;
 mod registry;
-mod resolver;
+
 mod stage;
 mod story;
+mod table;
 mod wire;
 mod world;
 

@@ -13,10 +13,28 @@ impl Story {
     ///
     /// [`Error::Differs`](crate::Error::Differs) if there were others.
     pub fn packets(&mut self, check: impl Into<String>, packets: &Packets, expected: &[&str]) -> Result<()> {
-        let seen: Vec<_> = packets.normalised().lines().map(brief).collect();
-        let seen = if seen.is_empty() { "nothing".to_owned() } else { seen.join("\n") };
-        let expected = if expected.is_empty() { "nothing".to_owned() } else { expected.join("\n") };
-        self.equals(check, seen, expected)
+        let seen = packets.normalised().lines().map(brief).collect();
+        self.lines_of_packets(check, seen, expected)
+    }
+
+    /// As [`packets`](Self::packets), without those that were seen before: repeated questions to which nobody answers.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Differs`](crate::Error::Differs) if there were others.
+    pub fn distinct_packets(&mut self, check: impl Into<String>, packets: &Packets, expected: &[&str]) -> Result<()> {
+        let mut seen: Vec<String> = Vec::new();
+        for line in packets.normalised().lines().map(brief) {
+            if !seen.contains(&line) {
+                seen.push(line);
+            }
+        }
+        self.lines_of_packets(check, seen, expected)
+    }
+
+    fn lines_of_packets(&mut self, check: impl Into<String>, seen: Vec<String>, expected: &[&str]) -> Result<()> {
+        let or_nothing = |lines: String| if lines.is_empty() { "nothing".to_owned() } else { lines };
+        self.equals(check, or_nothing(seen.join("\n")), or_nothing(expected.join("\n")))
     }
 }
 
@@ -55,6 +73,12 @@ mod tests {
         story.packets("a ping and its reply", &seen, &[asks, answers])?;
         story.packets("one less", &seen, &[asks]).unwrap_err();
         story.packets("one more", &seen, &[asks, answers, asks]).unwrap_err();
+        let tap = Capture::on(&right)?;
+        left.expect_ping("10.0.0.2")?;
+        left.expect_ping("10.0.0.2")?;
+        let twice = tap.stop()?.filter(capture::icmp())?;
+        story.packets("twice", &twice, &[asks, answers]).unwrap_err();
+        story.distinct_packets("twice", &twice, &[asks, answers])?;
         story.packets("nothing", &seen.filter(capture::udp())?, &[])
     }
 }

@@ -41,6 +41,11 @@ mod doc_000 {
         stage_17_the_host_s_other_address_fails = "000.17",
         stage_18_default_route = "000.18",
         stage_19_no_internet = "000.19",
+        stage_25_second_namespace = "000.25",
+        stage_26_ambiguity = "000.26",
+        stage_28_bridge_home = "000.28",
+        stage_29_host_to_both = "000.29",
+        stage_34_future_veth = "000.34",
     }
 }
 

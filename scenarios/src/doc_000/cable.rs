@@ -5,7 +5,7 @@ use netlab::{Netns, Reason, Route, VethPair, snapshot};
 use super::{DUSTIN, SERVER_1, SERVER_2, SITE, SITE_ADDRESS, stop};
 use crate::ask::counter;
 use crate::error::{Error, Result};
-use crate::resolver;
+use crate::etc;
 use crate::stage::{Cause, Stage, Verdict};
 use crate::world::World;
 
@@ -259,7 +259,7 @@ pub(super) const STAGES: &[Stage] = &[
             let before = counter(&host, "IpInAddrErrors")?;
             s.no_reply(&dustin, "8.8.8.8", Reason::Silence)?;
             s.equals("host: IpInAddrErrors counts one more", counter(&host, "IpInAddrErrors")? - before, 1)?;
-            resolver::configure("nameserver 192.168.0.1\noptions timeout:1 attempts:1\n")?;
+            etc::configure_resolver("nameserver 192.168.0.1\noptions timeout:1 attempts:1\n")?;
             s.unresolved(&dustin, SITE, false)
         },
         ..Stage::STILL

@@ -22,12 +22,14 @@
 //!  └──────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! The host, the switch, the router and the internet are machines of the lab. The host's names are looked up by a stub resolver on its own 127.0.0.53,
-//! as on a desktop with systemd-resolved, which asks 8.8.8.8. The home router's translation of addresses is replaced by a route back to
+//! The host, the switch, the router and the internet are machines of the lab. The host's names are looked up by a stub resolver on its own
+//! 127.0.0.53, as on a desktop with systemd-resolved, which asks 8.8.8.8. The home router's translation of addresses is replaced by a route back to
 //! 192.168.0.0/24; to 10.0.0.0/24 there is no way back, as at home.
 #![doc = include_str!("stages.md")]
 
+mod bridge;
 mod cable;
+mod second;
 mod servers;
 
 use std::net::Ipv4Addr;
@@ -37,19 +39,22 @@ use netlab::{Netns, Responder, Route};
 use crate::error::Result;
 use crate::stage::Document;
 use crate::world::{NAME_SERVER, Names, World};
-use crate::{dns, resolver};
+use crate::{dns, etc};
 
 /// The tutorial.
 pub const DOCUMENT: Document = Document {
     id: "000",
     title: "Two HTTP servers, a namespace and a cable between them",
     start,
-    parts: &[servers::STAGES, cable::STAGES],
+    parts: &[servers::STAGES, cable::STAGES, second::STAGES, bridge::STAGES],
 };
 
 const DUSTIN: &str = "netns_dustin";
+const ADA: &str = "netns_ada";
+const LEAH: &str = "netns_leah";
 const SERVER_1: &str = "server1";
 const SERVER_2: &str = "server2";
+const SERVER_3: &str = "server3";
 
 /// What the internet's name server knows.
 const NAMES: Names = &[(SITE, Ipv4Addr::new(198, 51, 100, 80))];
@@ -69,7 +74,7 @@ fn start() -> Result<World> {
     router.forward_ipv4()?;
     let way_back = Route::to("192.168.0.0/24").via("203.0.113.2").install(&internet)?;
     world.keep("the way back to 192.168.0.0/24", way_back);
-    resolver::configure("nameserver 127.0.0.53\n")?;
+    etc::configure_resolver("nameserver 127.0.0.53\n")?;
     dns::stub(&host, "127.0.0.53:53", (NAME_SERVER, 53).into())?;
     Ok(world)
 }

@@ -3,6 +3,7 @@
 use netlab::{Netns, Reason};
 
 use super::{DUSTIN, SERVER_1, SERVER_2, log_lines, stop};
+use crate::ip_netns;
 use crate::stage::{Cause, Stage};
 
 pub(super) const STAGES: &[Stage] = &[
@@ -51,6 +52,7 @@ pub(super) const STAGES: &[Stage] = &[
         before: |w, s| s.refused("host: there is no room for server2 on port 8080", w.host().bind_tcp("0.0.0.0:8080"), libc::EADDRINUSE),
         change: |w| {
             let dustin = w.add(Netns::bare(DUSTIN)?);
+            ip_netns::add_name(&dustin)?;
             w.keep(SERVER_2, dustin.serve(SERVER_2).http("0.0.0.0:8080")?);
             Ok(())
         },
@@ -62,6 +64,7 @@ pub(super) const STAGES: &[Stage] = &[
                 !dustin.is_same(&w.host()),
             )?;
             s.refused("netns_dustin: server2 has port 8080", dustin.bind_tcp("0.0.0.0:8080"), libc::EADDRINUSE)?;
+            s.equals("host: `ip netns list` has", ip_netns::names().join(" "), DUSTIN)?;
             s.link(&dustin, "lo is down", "lo", "lo: <LOOPBACK> noop DOWN")?;
             s.addresses(&dustin, "there is no address", "lo", "none")
         },

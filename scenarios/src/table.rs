@@ -1,0 +1,92 @@
+//! Tables of what comes of one question under several conditions.
+
+use std::thread;
+use std::time::Duration;
+
+use netlab::{Netns, Outcome, Probe};
+
+use crate::error::Result;
+use crate::story::Story;
+
+/// How long a ping of a table may take. Those that fail otherwise than by silence do so within a tenth of it.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Rows of words, each column as wide as its widest.
+#[derive(Debug)]
+pub(crate) struct Table(Vec<Vec<String>>);
+
+impl Table {
+    /// A table with its headings.
+    pub(crate) fn new<const N: usize>(headings: [&str; N]) -> Self {
+        Self(vec![headings.map(str::to_owned).into()])
+    }
+
+    /// Adds a row.
+    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+        self.0.push(cells.into_iter().collect());
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let columns = self.0.iter().map(Vec::len).max().unwrap_or(0);
+        let width = |column: usize| self.0.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0);
+        let widths: Vec<_> = (0..columns).map(width).collect();
+        let line = |row: &Vec<String>| {
+            let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+            cells.join("  ").trim_end().to_owned()
+        };
+        self.0.iter().map(line).collect()
+    }
+}
+
+impl Story {
+    /// The table has these lines: the headings, then a line for each row.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Differs`](crate::Error::Differs) if one is otherwise.
+    pub(crate) fn table(&mut self, check: impl Into<String>, table: &Table, expected: &[&str]) -> Result<()> {
+        self.equals(check, table.lines().join("\n"), expected.join("\n"))
+    }
+}
+
+/// What comes of pings that are sent at the same time, each in a word or two: `ttl 64`, `silent`, `no ARP` where nobody answers ARP, or the
+/// errno.
+pub(crate) fn pings(pings: &[(&Netns, &str)]) -> Result<Vec<String>> {
+    let ping = |(from, to): (&Netns, &str)| from.observe(Probe::ping(to).within(PATIENCE));
+    let outcomes = thread::scope(|scope| {
+        let running: Vec<_> = pings.iter().map(|asked| scope.spawn(move || ping(*asked))).collect();
+        running.into_iter().map(|ping| ping.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect::<Vec<_>>()
+    });
+    outcomes.into_iter().map(|outcome| Ok(word(&outcome?))).collect()
+}
+
+fn word(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Answer(answer) => answer.ttl().map_or_else(|| "reply".to_owned(), |ttl| format!("ttl {ttl}")),
+        Outcome::Silence { .. } => "silent".to_owned(),
+        Outcome::LocalError(libc::EHOSTUNREACH) => "no ARP".to_owned(),
+        Outcome::LocalError(_) => outcome.to_string().split(' ').next().unwrap_or_default().to_owned(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let mut table = Table::new(["policy", "→"]);
+        table.row(["DROP", "silence"].map(str::to_owned));
+        table.row(["ACCEPT", "ttl 64"].map(str::to_owned));
+        assert_eq!(table.lines(), ["policy  →", "DROP    silence", "ACCEPT  ttl 64"]);
+    }
+
+    #[netlab::test]
+    fn a_word_for_each_ping() -> Result<()> {
+        let host = Netns::current()?;
+        let bare = Netns::bare("bare")?;
+        assert_eq!(pings(&[(&host, "127.0.0.1"), (&bare, "10.0.0.1"), (&host, "10.0.0.1")])?, ["ttl 64", "ENETUNREACH", "ENETUNREACH"]);
+        Ok(())
+    }
+}
