@@ -78,6 +78,7 @@ pub use capture::Capture;
 pub use conntrack::{Connection, Connections, Flow};
 pub use error::{Error, Result};
 pub use files::PrivateFile;
+pub use firewall::{Filter, FilterRule, FilterRuleBuilder, Nat, NatRule, NatRuleBuilder, PacketRule, PacketRuleBuilder};
 pub use iface::Iface;
 pub use isolate::Machine;
 pub use link::Link;

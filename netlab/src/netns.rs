@@ -15,6 +15,7 @@ use netlink_packet_route::link::{LinkAttribute, LinkMessage};
 use once_cell::sync::OnceCell;
 
 use crate::error::{At, Doing, Error, Result};
+use crate::nft::owned::Owned;
 use crate::sys::mounts::Mounts;
 use crate::sys::netlink::{Request, Socket};
 use crate::sys::{Refusal, namespace};
@@ -45,6 +46,8 @@ struct Inner {
     route: Mutex<Socket>,
     /// Opened by the first who asks for rules.
     netfilter: OnceCell<Mutex<Socket>>,
+    /// What netlab made there of tables and chains.
+    owned: Mutex<Owned>,
     /// Whether netlab made this namespace: then its interface indexes are ours to choose, and its dead links can wait for its end.
     ours: bool,
     next_index: AtomicU32,
@@ -118,6 +121,7 @@ impl Netns {
             namespace,
             route: Mutex::new(route),
             netfilter: OnceCell::new(),
+            owned: Mutex::default(),
             ours,
             next_index: AtomicU32::new(2),
             graveyard: Mutex::default(),
@@ -288,6 +292,12 @@ impl Netns {
     /// The namespace's netfilter socket.
     pub(crate) fn netfilter(&self) -> io::Result<MutexGuard<'_, Socket>> {
         self.0.netfilter.get_or_try_init(|| self.enter_io(Socket::netfilter).map(Mutex::new)).map(lock)
+    }
+
+    /// What netlab made of the namespace's tables and chains. Whoever changes these holds the lock until the change is made, and takes it
+    /// before the socket's.
+    pub(crate) fn owned(&self) -> MutexGuard<'_, Owned> {
+        lock(&self.0.owned)
     }
 
     /// Makes a link ineffective at once and leaves its deletion, which takes the kernel 20 ms and more, to whoever next looks at or changes

@@ -120,7 +120,7 @@ impl fmt::Display for Family {
 }
 
 /// The name of a table: names are unique within a family.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct TableName {
     pub(crate) family: Family,
     pub(crate) name: String,

@@ -94,6 +94,10 @@ fn octets(address: IpAddr) -> Vec<u8> {
 }
 
 impl Addresses {
+    pub(crate) fn first(self) -> IpAddr {
+        self.from
+    }
+
     fn operand(self) -> Operand {
         let (from, to) = (octets(self.from), octets(self.to));
         match self.net {

@@ -5,10 +5,12 @@ use std::convert::Infallible;
 use netlink_packet_core::{NetlinkDeserializable, NetlinkHeader, NetlinkSerializable};
 
 use super::family::Family;
+use super::wire::Writer;
 
 const NFNL_SUBSYS_NFTABLES: u16 = 10;
 const NFNL_MSG_BATCH_BEGIN: u16 = 0x10;
 const NFNL_MSG_BATCH_END: u16 = 0x11;
+const NFNL_BATCH_GENID: u16 = 1;
 
 /// nf_tables' requests and answers (`NFT_MSG_*`).
 pub(crate) mod kind {
@@ -55,12 +57,18 @@ impl Message {
         Self { message_type: subsystem << 8 | kind, family, version: 0, resource: 0, attributes }
     }
 
-    pub(crate) fn begin() -> Self {
-        Self { message_type: NFNL_MSG_BATCH_BEGIN, family: 0, version: 0, resource: NFNL_SUBSYS_NFTABLES, attributes: Vec::new() }
+    /// The begin of a transaction, for a ruleset of that generation only if one is given.
+    pub(crate) fn begin(generation: Option<u32>) -> Self {
+        let mut w = Writer::default();
+        if let Some(generation) = generation {
+            w.put(NFNL_BATCH_GENID, &generation);
+        }
+        let attributes = w.finish().unwrap_or_default();
+        Self { message_type: NFNL_MSG_BATCH_BEGIN, family: 0, version: 0, resource: NFNL_SUBSYS_NFTABLES, attributes }
     }
 
     pub(crate) fn end() -> Self {
-        Self { message_type: NFNL_MSG_BATCH_END, ..Self::begin() }
+        Self { message_type: NFNL_MSG_BATCH_END, ..Self::begin(None) }
     }
 
     /// The kind, if it is one of nf_tables'.

@@ -8,11 +8,12 @@ use serde::Serialize;
 use super::codec;
 use super::expr::{Expr, Meta, MetaKey};
 use super::family::{Family, TableName};
+use super::look::generation;
 use super::message::{Message, kind};
 use super::object::Table;
 use super::render::{Context, Options};
 use super::types::DataType;
-use super::wire::{Writer, attribute};
+use super::wire::Writer;
 use crate::sys::Refusal;
 use crate::sys::netlink::Socket;
 
@@ -147,12 +148,6 @@ impl Ruleset {
     fn named(&mut self, name: &TableName) -> Option<&mut Table> {
         self.tables.iter_mut().find(|table| table.family == name.family && table.name == name.name)
     }
-}
-
-/// The number that the kernel raises with each transaction.
-fn generation(socket: &mut Socket) -> Result<Option<u32>, Refusal> {
-    let answers = socket.request(Message::new(kind::GET_GENERATION, None, Vec::new()), 0)?;
-    Ok(answers.first().and_then(|message| attribute(&message.attributes, 1)))
 }
 
 impl fmt::Display for Ruleset {

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::codec;
 use super::expr::Expr;
-use super::family::TableName;
+use super::family::{Family, TableName};
 use super::message::{Message, kind};
 use super::object::{Chain, Element, Hits, Object, Rule, Set};
+use super::owned::ChainName;
 use super::render::{Context, Options};
 use super::wire::{Writer, attribute, attributes};
 use crate::error::{Error, Result};
@@ -18,6 +19,8 @@ const NLM_F_REPLACE: u16 = 0x100;
 const NLM_F_EXCL: u16 = 0x200;
 const NLM_F_CREATE: u16 = 0x400;
 const NLM_F_APPEND: u16 = 0x800;
+/// On a deletion: refuse with EBUSY what is not empty, instead of emptying it.
+const NLM_F_NONREC: u16 = 0x100;
 /// Netlink and nfnetlink headers, from which an extended ack counts.
 const HEADERS: usize = 16 + 4;
 /// Elements a message, so that their list stays far below the 64 KiB of an attribute.
@@ -50,6 +53,17 @@ pub(crate) struct Transaction {
     invalid: Option<Error>,
 }
 
+/// What a transaction made, with the handles that the kernel gave.
+#[derive(Debug, Default)]
+pub(crate) struct Made {
+    /// Of the tables that were not there.
+    pub(crate) tables: Vec<(TableName, u64)>,
+    /// Of the chains that were not there.
+    pub(crate) chains: Vec<(ChainName, u64)>,
+    /// Of all rules, in the order in which they were added.
+    pub(crate) rules: Vec<u64>,
+}
+
 #[derive(Debug)]
 struct Step {
     /// Completes the sentence "cannot …".
@@ -79,13 +93,34 @@ impl Transaction {
 
     /// Makes a table that must not be there yet.
     pub(crate) fn create_table(&mut self, table: &TableName) -> &mut Self {
-        let flags = NLM_F_CREATE | NLM_F_EXCL;
+        let flags = NLM_F_CREATE | NLM_F_EXCL | NLM_F_ECHO;
         self.step(format!("create table `{table}`"), kind::NEW_TABLE, flags, table, |w| codec::write_table(w, table, 0, None))
     }
 
     /// Removes a table with all that is in it.
     pub(crate) fn delete_table(&mut self, table: &TableName) -> &mut Self {
         self.step(format!("delete table `{table}`"), kind::DELETE_TABLE, 0, table, |w| w.put(1, &table.name))
+    }
+
+    /// Removes the table of that handle; the kernel refuses with EBUSY if anything is in it.
+    pub(crate) fn delete_empty_table(&mut self, table: &TableName, handle: u64) -> &mut Self {
+        self.step(format!("delete table `{table}`"), kind::DELETE_TABLE, NLM_F_NONREC, table, |w| w.put(4, &handle))
+    }
+
+    /// Makes a chain that must not be there yet; its rules are not added.
+    pub(crate) fn create_chain(&mut self, table: &TableName, chain: &Chain) -> &mut Self {
+        let what = format!("create chain `{table} {}`", chain.name);
+        self.check_comment(&what, chain.comment.as_deref());
+        let flags = NLM_F_CREATE | NLM_F_EXCL | NLM_F_ECHO;
+        self.step(what, kind::NEW_CHAIN, flags, table, |w| codec::write_chain(w, table, chain))
+    }
+
+    /// Removes the chain of that handle; the kernel refuses with EBUSY if a rule is in it or leads to it.
+    pub(crate) fn delete_empty_chain(&mut self, table: &TableName, chain: &str, handle: u64) -> &mut Self {
+        self.step(format!("delete chain `{table} {chain}`"), kind::DELETE_CHAIN, NLM_F_NONREC, table, |w| {
+            w.put(1, &table.name);
+            w.put(2, &handle);
+        })
     }
 
     /// Makes a chain, unless it is there; its rules are not added.
@@ -205,40 +240,68 @@ impl Transaction {
         self.steps.is_empty()
     }
 
+    /// The number of requests so far: that of the next one, as a [`Refusal`] counts them.
+    pub(crate) fn len(&self) -> usize {
+        self.steps.len()
+    }
+
     /// Makes all changes and returns the handles of the rules that were added, in their order.
     ///
     /// On an error nothing was changed.
     pub(crate) fn commit(self, socket: &mut Socket) -> Result<Vec<u64>> {
-        if let Some(invalid) = self.invalid {
-            return Err(invalid);
+        match self.send(socket, None) {
+            Ok(made) => Ok(made.rules),
+            Err(refusal) => Err(self.explain(refusal)),
         }
-        let steps = self.steps;
-        let size: usize = steps.iter().map(|step| step.message.attributes.len()).sum();
+    }
+
+    /// Makes all changes, or none; none with `ERESTART` if the ruleset is no more of that [`generation`](super::look::generation).
+    pub(crate) fn send(&self, socket: &mut Socket, generation: Option<u32>) -> Result<Made, Refusal> {
+        if self.invalid.is_some() {
+            return Err(Refusal { errno: libc::EINVAL, message: None, offset: None, request: 0 });
+        }
+        let size: usize = self.steps.iter().map(|step| step.message.attributes.len()).sum();
         let echo = size <= ECHO;
         let known = if echo { BTreeSet::new() } else { rule_handles(socket)? };
-        let flags = |step: &Step| if echo { step.flags } else { step.flags & !NLM_F_ECHO };
-        let requests = steps.iter().map(|step| Request::new(step.message.clone(), flags(step))).collect();
-        let answers = socket.transaction(Message::begin(), requests, Message::end()).map_err(|refusal| {
-            let too_long = refusal.is(libc::EMSGSIZE).then(|| format!("change the ruleset in {} steps", steps.len()));
-            match (too_long, steps.get(refusal.request)) {
-                (Some(what), _) => Error::new(what, refusal).help(TOO_LONG),
-                (None, Some(step)) => step.refused(refusal),
-                (None, None) => Error::new("change the ruleset", refusal),
+        let flags = |step: &Step| if echo || !step.is_rule() { step.flags } else { step.flags & !NLM_F_ECHO };
+        let requests = self.steps.iter().map(|step| Request::new(step.message.clone(), flags(step))).collect();
+        let answers = socket.transaction(Message::begin(generation), requests, Message::end())?;
+        let mut made = Made::default();
+        for (step, answers) in self.steps.iter().zip(&answers) {
+            let handle = |kind| answers.iter().find_map(|answer| attribute(&answer.attributes, kind));
+            match step.message.kind() {
+                Some(kind::NEW_TABLE) => made.tables.extend(step.table_name().zip(handle(4))),
+                Some(kind::NEW_CHAIN) => made.chains.extend(step.chain_name().zip(handle(2))),
+                Some(kind::NEW_RULE) if echo => made.rules.push(handle(3).unwrap_or(0)),
+                _ => {}
             }
-        })?;
-        let rules = steps.iter().zip(&answers).filter(|(step, _)| step.message.kind() == Some(kind::NEW_RULE));
-        if echo {
-            let handle = |answers: &Vec<Message>| answers.iter().find_map(|answer| attribute(&answer.attributes, 3)).unwrap_or(0);
-            return Ok(rules.map(|(_, answers)| handle(answers)).collect());
         }
-        // Handles of a table only grow, so that the new ones are those of its new rules in their order.
-        let mut new: Vec<_> = rule_handles(socket)?.difference(&known).cloned().collect();
+        if !echo {
+            made.rules = self.new_rules(&known, &rule_handles(socket)?);
+        }
+        Ok(made)
+    }
+
+    /// Handles of a table only grow, so that the new ones are those of its new rules in their order.
+    fn new_rules(&self, known: &BTreeSet<(u8, String, u64)>, now: &BTreeSet<(u8, String, u64)>) -> Vec<u64> {
+        let mut new: Vec<_> = now.difference(known).collect();
         new.reverse();
         let mut next = |table: (u8, String)| {
             let place = new.iter().rposition(|(family, name, _)| (*family, name) == (table.0, &table.1))?;
             Some(new.remove(place).2)
         };
-        Ok(rules.map(|(step, _)| next(step.table()).unwrap_or(0)).collect())
+        self.steps.iter().filter(|step| step.is_rule()).map(|step| next(step.table()).unwrap_or(0)).collect()
+    }
+
+    /// Says which change was refused, and why.
+    pub(crate) fn explain(self, refusal: Refusal) -> Error {
+        let too_long = refusal.is(libc::EMSGSIZE).then(|| format!("change the ruleset in {} steps", self.steps.len()));
+        match (self.invalid, too_long, self.steps.get(refusal.request)) {
+            (Some(invalid), ..) => invalid,
+            (_, Some(what), _) => Error::new(what, refusal).help(TOO_LONG),
+            (_, None, Some(step)) => step.refused(refusal),
+            (_, None, None) => Error::new("change the ruleset", refusal),
+        }
     }
 
     fn step(&mut self, what: String, kind: u16, flags: u16, table: &TableName, fill: impl FnOnce(&mut Writer)) -> &mut Self {
@@ -275,19 +338,32 @@ pub(crate) fn zero_rule(socket: &mut Socket, table: &TableName, chain: &str, han
     Ok(answers.iter().filter_map(codec::read_rule).find_map(|(_, _, rule)| rule.hits()).unwrap_or_default())
 }
 
-fn describe(table: &TableName, rule: &Rule, sets: &[Set]) -> String {
+/// The text of a rule. `sets` are the named ones that it uses.
+pub(crate) fn describe(table: &TableName, rule: &Rule, sets: &[Set]) -> String {
     let options = Options { handles: false, counters: false };
     Context { family: table.family, sets, interfaces: &BTreeMap::new(), options }.rule(rule)
 }
 
 /// Family, table and handle of every rule.
-fn rule_handles(socket: &mut Socket) -> Result<BTreeSet<(u8, String, u64)>> {
-    let listing = socket.dump(Message::new(kind::GET_RULE, None, Vec::new())).map_err(|e| Error::new("list the rules", e))?;
+fn rule_handles(socket: &mut Socket) -> Result<BTreeSet<(u8, String, u64)>, Refusal> {
+    let listing = socket.dump(Message::new(kind::GET_RULE, None, Vec::new()))?;
     let key = |rule: &Message| Some((rule.family, attribute(&rule.attributes, 1)?, attribute(&rule.attributes, 3)?));
     Ok(listing.iter().filter_map(key).collect())
 }
 
 impl Step {
+    fn is_rule(&self) -> bool {
+        self.message.kind() == Some(kind::NEW_RULE)
+    }
+
+    fn table_name(&self) -> Option<TableName> {
+        Some(TableName { family: Family::from_number(self.message.family)?, name: attribute(&self.message.attributes, 1)? })
+    }
+
+    fn chain_name(&self) -> Option<ChainName> {
+        Some(ChainName::new(self.table_name()?, attribute::<String>(&self.message.attributes, 3)?))
+    }
+
     fn table(&self) -> (u8, String) {
         (self.message.family, attribute(&self.message.attributes, 1).unwrap_or_default())
     }

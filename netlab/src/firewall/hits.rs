@@ -1,0 +1,99 @@
+//! What rules have counted: read, zeroed, waited for.
+
+use std::panic::Location;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::change::{self, Installed};
+use super::rule::PacketRule;
+use crate::error::{At, Error, Result};
+use crate::nft::Hits;
+
+/// How long packets are waited for.
+const EVENTUALLY: Duration = Duration::from_secs(3);
+/// Between two looks: the kernel tells nobody that a counter has changed.
+const PAUSE: Duration = Duration::from_millis(5);
+
+impl<K> PacketRule<K> {
+    /// What the rule has counted. A rule that is in two chains counts in both.
+    ///
+    /// A nat rule sees the first packet of each connection only.
+    ///
+    /// # Errors
+    ///
+    /// [`is_not_found`](Error::is_not_found) if somebody else removed the rule.
+    #[track_caller]
+    pub fn hits(&self) -> Result<Hits> {
+        let here = Location::caller();
+        self.sum(change::hits).at(here)
+    }
+
+    /// Sets the rule's counters to zero and gives what they had counted; no packet is lost to the count between.
+    ///
+    /// # Errors
+    ///
+    /// As [`hits`](Self::hits); [`is_unsupported`](Error::is_unsupported) before Linux 6.2, which cannot do it.
+    #[track_caller]
+    pub fn zero(&self) -> Result<Hits> {
+        let here = Location::caller();
+        self.sum(change::zero).at(here)
+    }
+
+    /// Waits until the rule has counted at least that many packets, for at most three seconds, and gives what it has counted.
+    ///
+    /// At least, because a packet that was late is asked again by whoever sent it. For the exact number, look at [`hits`](Self::hits) once
+    /// everything that was sent has arrived.
+    ///
+    /// # Errors
+    ///
+    /// [`is_unexpected`](Error::is_unexpected) with what was counted, and the rule; otherwise as [`hits`](Self::hits).
+    #[track_caller]
+    pub fn expect_hits(&self, packets: u64) -> Result<Hits> {
+        let here = Location::caller();
+        self.wait_for(packets).at(here)
+    }
+
+    /// Demands that the rule has counted nothing. It looks once: first see something arrive that was sent after what must not be counted.
+    ///
+    /// # Errors
+    ///
+    /// [`is_unexpected`](Error::is_unexpected) with what was counted, and the rule; otherwise as [`hits`](Self::hits).
+    #[track_caller]
+    pub fn expect_no_hits(&self) -> Result<()> {
+        let here = Location::caller();
+        match self.hits().at(here)? {
+            Hits { packets: 0, .. } => Ok(()),
+            hits => Err(self.counted(format!("find that nothing met the rule `{self}`"), hits).at(here)),
+        }
+    }
+
+    fn wait_for(&self, packets: u64) -> Result<Hits> {
+        let what = || format!("see {packets} packets meet the rule `{self}`");
+        if packets == 0 {
+            return Err(Error::invalid(what(), "every rule has at least 0").help("say `expect_no_hits()`"));
+        }
+        let deadline = Instant::now() + EVENTUALLY;
+        loop {
+            let hits = self.hits()?;
+            if hits.packets >= packets {
+                return Ok(hits);
+            }
+            if Instant::now() >= deadline {
+                return Err(self.counted(what(), hits).fact(format!("waited {EVENTUALLY:?}")));
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+
+    fn counted(&self, what: String, hits: Hits) -> Error {
+        let error = Error::unexpected(what, format!("it has counted {} packets ({} bytes)", hits.packets, hits.bytes));
+        self.rules().iter().fold(error, |error, rule| error.fact(format!("in chain `{}` of `{}`", rule.plan.chain_name(), self.netns())))
+    }
+
+    fn sum(&self, of: impl Fn(&crate::netns::Netns, &Installed) -> Result<Hits>) -> Result<Hits> {
+        self.rules().iter().try_fold(Hits::default(), |sum, rule| {
+            let hits = of(self.netns(), rule)?;
+            Ok(Hits { packets: sum.packets + hits.packets, bytes: sum.bytes + hits.bytes })
+        })
+    }
+}

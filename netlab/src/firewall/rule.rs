@@ -1,0 +1,174 @@
+//! A rule of the packet filter as a fixture: its end, its text, its replacement.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::panic::Location;
+
+use super::change::{self, Installed, Order};
+use super::connections::forget_connections;
+use super::lower;
+use super::words::PacketRuleBuilder;
+use crate::error::{At, Doing, Error, Result};
+use crate::netns::Netns;
+use crate::nft::transaction::{Position, describe};
+use crate::teardown;
+
+/// Of a [`PacketRule`]: it translates addresses ([`NatRule`](crate::NatRule)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nat {}
+
+/// Of a [`PacketRule`]: it decides about packets ([`FilterRule`](crate::FilterRule)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Filter {}
+
+/// A rule of a namespace's packet filter, which goes when it is dropped: a [`NatRule`](crate::NatRule) or a [`FilterRule`](crate::FilterRule).
+///
+/// Dropping it removes exactly this rule, whatever others did to the chain meanwhile; then the chain and the table, if netlab made them and
+/// nobody uses them any more. They stay as long as another fixture needs them, somebody's rule is in them or leads to them, or somebody
+/// has changed the policy. A rule that others removed before is no error.
+#[must_use = "the rule goes as soon as it is dropped: bind it, as in `let _rule = NatRule::masquerade(…).install()?;`, or `keep()` it"]
+pub struct PacketRule<K> {
+    netns: Netns,
+    rules: Vec<Installed>,
+    keep_connections: bool,
+    kind: PhantomData<K>,
+}
+
+impl<K> PacketRule<K> {
+    pub(crate) fn install(netns: &Netns, orders: &[Order], keep_connections: bool) -> Result<Self> {
+        let rules = change::install(netns, orders)?;
+        Ok(Self::new(netns, rules, keep_connections).changed())
+    }
+
+    pub(crate) fn new(netns: &Netns, rules: Vec<Installed>, keep_connections: bool) -> Self {
+        Self { netns: netns.clone(), rules, keep_connections, kind: PhantomData }
+    }
+
+    fn changed(self) -> Self {
+        self.forget_connections();
+        self
+    }
+
+    fn forget_connections(&self) {
+        if !self.keep_connections && self.rules.iter().any(|rule| rule.plan.table == "nat") {
+            forget_connections(&self.netns);
+        }
+    }
+
+    /// The namespace whose rule it is.
+    pub fn netns(&self) -> &Netns {
+        &self.netns
+    }
+
+    pub(crate) fn rules(&self) -> &[Installed] {
+        &self.rules
+    }
+
+    /// The rule as lines of nft, such as `add rule ip nat POSTROUTING oifname "wan0" counter masquerade`; two for a rule that is in two chains.
+    pub fn as_nft(&self) -> String {
+        let line = |rule: &Installed| format!("add rule {} {}", rule.plan.chain_name(), rule.plan.text());
+        self.rules.iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Puts another rule in the place of this one, in one step: no packet finds neither or both.
+    ///
+    /// What this rule had counted is gone.
+    ///
+    /// # Errors
+    ///
+    /// As [`install`](PacketRuleBuilder::install); if the other one is for another namespace or chain; or if this one was removed by others
+    /// ([`is_not_found`](Error::is_not_found)). This rule stays then.
+    #[track_caller]
+    pub fn replace_with(&mut self, other: PacketRuleBuilder<K>) -> Result<()> {
+        let here = Location::caller();
+        self.replace(other).at(here)
+    }
+
+    fn replace(&mut self, other: PacketRuleBuilder<K>) -> Result<()> {
+        let draft = other.draft;
+        let invalid = |why: String| Error::invalid(format!("replace the rule `{self}`"), why);
+        let mut orders = draft.orders()?;
+        let chains = |plans: Vec<_>| plans.into_iter().map(|plan: &super::plan::Plan| plan.chain_name()).collect::<Vec<_>>();
+        let (old, new) =
+            (chains(self.rules.iter().map(|rule| &rule.plan).collect()), chains(orders.iter().map(|order| &order.plan).collect()));
+        if old != new || !draft.netns.is_same(&self.netns) {
+            return Err(invalid("the other one is for another chain or namespace".to_owned()));
+        }
+        for (order, rule) in orders.iter_mut().zip(&self.rules) {
+            order.position = Position::Instead(rule.handle);
+        }
+        let rules = change::replace(&self.netns, &orders, &self.rules)?;
+        self.rules = rules;
+        self.forget_connections();
+        Ok(())
+    }
+
+    /// Removes the rule and reports.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses; a rule that somebody else removed is no error.
+    #[track_caller]
+    pub fn close(mut self) -> Result<()> {
+        let here = Location::caller();
+        let what = self.removal();
+        self.remove().doing(|| what).at(here)
+    }
+
+    /// Leaves the rule for good: it goes with its namespace. What it needs is no more netlab's to remove.
+    pub fn keep(mut self) {
+        change::keep(&self.netns, &std::mem::take(&mut self.rules));
+    }
+
+    /// Gives the rules to another owner.
+    pub(crate) fn into_rules(mut self) -> Vec<Installed> {
+        std::mem::take(&mut self.rules)
+    }
+
+    fn removal(&self) -> String {
+        format!("remove rule `{self}` of `{}`", self.netns)
+    }
+
+    fn remove(&mut self) -> Result<(), crate::sys::Refusal> {
+        let rules = std::mem::take(&mut self.rules);
+        change::remove(&self.netns, &rules, &[])?;
+        self.rules = rules;
+        self.forget_connections();
+        self.rules.clear();
+        Ok(())
+    }
+}
+
+impl<K> Drop for PacketRule<K> {
+    fn drop(&mut self) {
+        if self.rules.is_empty() {
+            return;
+        }
+        let what = self.removal();
+        if let Err(refusal) = self.remove() {
+            teardown::failed(Error::new(what, refusal));
+        }
+    }
+}
+
+/// The text of `nft list ruleset`, without counted values.
+impl<K> fmt::Display for PacketRule<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let texts: Vec<_> = self.rules.iter().map(|rule| rule.plan.text()).collect();
+        f.write_str(&texts.join("; "))
+    }
+}
+
+impl<K> fmt::Debug for PacketRule<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PacketRule({}: {self})", self.netns)
+    }
+}
+
+impl super::plan::Plan {
+    /// The rule as nft prints it.
+    pub(crate) fn text(&self) -> String {
+        let table = self.chain_name().table;
+        lower::rule(self, &[]).map_or_else(|why| why, |rule| describe(&table, &rule, &[]))
+    }
+}

@@ -1,0 +1,46 @@
+//! What the tests here share: a client, a router and a server.
+
+use netlab::{Netns, Responder, Result, VethPair};
+
+/// `client` 10.0.0.2 behind `router` (lan0 10.0.0.1, wan0 203.0.113.1), and `server` 203.0.113.9, which knows no way back to 10.0.0.0/24.
+pub(crate) struct Lab {
+    pub(crate) client: Netns,
+    pub(crate) router: Netns,
+    pub(crate) server: Netns,
+    _lan: VethPair,
+    _wan: VethPair,
+}
+
+impl Lab {
+    /// The server has no way back to the client: only NAT brings one.
+    pub(crate) fn without_way_back() -> Result<Self> {
+        Self::build(false)
+    }
+
+    /// The server's default route is the router.
+    pub(crate) fn routed() -> Result<Self> {
+        Self::build(true)
+    }
+
+    fn build(way_back: bool) -> Result<Self> {
+        let (client, router, server) = (Netns::new("client")?, Netns::new("router")?, Netns::new("server")?);
+        let lan = VethPair::connect(
+            client.iface("eth0").addr("10.0.0.2/24").addr("fd00::2/64").gateway("10.0.0.1").gateway("fd00::1"),
+            router.iface("lan0").addr("10.0.0.1/24").addr("fd00::1/64"),
+        )?;
+        let far = server.iface("eth0").addr("203.0.113.9/24").addr("fd09::9/64");
+        let far = if way_back { far.gateway("203.0.113.1").gateway("fd09::1") } else { far };
+        let wan = VethPair::connect(router.iface("wan0").addr("203.0.113.1/24").addr("fd09::1/64"), far)?;
+        router.forward_ipv4()?;
+        router.forward_ipv6()?;
+        Ok(Self { client, router, server, _lan: lan, _wan: wan })
+    }
+
+    pub(crate) fn echo(&self) -> Result<Responder> {
+        self.server.udp_echo("203.0.113.9:7000")
+    }
+
+    pub(crate) fn echo6(&self) -> Result<Responder> {
+        self.server.udp_echo("[fd09::9]:7000")
+    }
+}

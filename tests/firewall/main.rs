@@ -1,0 +1,5 @@
+//! Rules of NAT and of firewalls: each effect beside its absence, on real packets; and what is left behind, held against nft and iptables.
+
+mod lab;
+
+mod nat;
