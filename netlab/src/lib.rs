@@ -49,6 +49,7 @@ mod files;
 mod firewall;
 mod iface;
 mod isolate;
+mod layers;
 mod link;
 mod messages;
 mod neigh;
@@ -78,7 +79,10 @@ pub use capture::Capture;
 pub use conntrack::{Connection, Connections, Flow};
 pub use error::{Error, Result};
 pub use files::PrivateFile;
-pub use firewall::{Filter, FilterRule, FilterRuleBuilder, Nat, NatRule, NatRuleBuilder, PacketRule, PacketRuleBuilder};
+pub use firewall::{
+    Filter, FilterRule, FilterRuleBuilder, Nat, NatRule, NatRuleBuilder, PacketRule, PacketRuleBuilder, Policy, PolicyBuilder, RuleChain,
+    RuleChainBuilder,
+};
 pub use iface::Iface;
 pub use isolate::Machine;
 pub use link::Link;

@@ -5,9 +5,9 @@ use std::fmt::Display;
 use std::io;
 use std::panic::Location;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{At, Error, Result};
+use crate::layers::Layers;
 use crate::link::Link;
 use crate::netns::{Netns, lock};
 use crate::sys::sysctl;
@@ -23,25 +23,15 @@ pub struct Sysctl {
     netns: Netns,
     key: String,
     layer: u64,
+    /// What the kernel made of the new value; nothing for a sysctl that can only be written.
+    now: Option<String>,
     armed: bool,
 }
 
-/// The guards of one sysctl, oldest first.
-type Stack = Vec<Layer>;
-
-struct Layer {
-    id: u64,
-    /// What was there before; nothing for a sysctl that can only be written.
-    before: Option<String>,
-    /// What the kernel made of the new value.
-    now: Option<String>,
-}
-
 /// A namespace is its device and inode here: two handles may be one namespace.
-type Stacks = HashMap<((u64, u64), String), Stack>;
+type Stacks = HashMap<((u64, u64), String), Layers<String>>;
 
 static STACKS: Mutex<Option<Stacks>> = Mutex::new(None);
-static NEXT_LAYER: AtomicU64 = AtomicU64::new(0);
 
 /// How strictly the source address of a received IPv4 packet is checked against the routes (RFC 3704).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -276,9 +266,8 @@ impl Sysctl {
         let place = (netns.identity().map_err(|e| explain(netns, &key, &what, e))?, key.clone());
         let mut stacks = lock(&STACKS);
         let (before, now) = netns.enter_io(|| exchange(&key, value)).map_err(|e| explain(netns, &key, &what, e))?;
-        let id = NEXT_LAYER.fetch_add(1, Ordering::Relaxed);
-        stacks.get_or_insert_default().entry(place).or_default().push(Layer { id, before, now });
-        Ok(Self { netns: netns.clone(), key, layer: id, armed: true })
+        let layer = stacks.get_or_insert_default().entry(place).or_default().push(before);
+        Ok(Self { netns: netns.clone(), key, layer, now, armed: true })
     }
 
     /// Brings the old value back and reports.
@@ -297,41 +286,30 @@ impl Sysctl {
         self.armed = false;
         let Ok(identity) = self.netns.identity() else { return };
         let mut stacks = lock(&STACKS);
-        let Some(stack) = stacks.as_mut().and_then(|stacks| stacks.get_mut(&(identity, self.key.clone()))) else { return };
-        if let Some(at) = stack.iter().position(|layer| layer.id == self.layer) {
-            stack.remove(at);
-            stack.iter_mut().take(at).for_each(|older| older.before = None);
+        if let Some(layers) = stacks.as_mut().and_then(|stacks| stacks.get_mut(&(identity, self.key.clone()))) {
+            layers.keep(self.layer);
         }
     }
 
-    /// Takes this guard's layer off its stack. A newer guard inherits what was there before; without one, the layer is the caller's to undo.
-    fn unstack(&self, identity: (u64, u64)) -> Option<Layer> {
+    /// Takes this guard's layer away, and gives what is to be brought back.
+    fn unstack(&self, identity: (u64, u64)) -> Option<String> {
         let mut stacks = lock(&STACKS);
         let stacks = stacks.as_mut()?;
         let place = (identity, self.key.clone());
-        let stack = stacks.get_mut(&place)?;
-        let at = stack.iter().position(|layer| layer.id == self.layer)?;
-        let layer = stack.remove(at);
-        match stack.get_mut(at) {
-            Some(newer) => {
-                newer.before = layer.before.or(newer.before.take());
-                None
-            }
-            None => {
-                if stack.is_empty() {
-                    stacks.remove(&place);
-                }
-                Some(layer)
-            }
+        let layers = stacks.get_mut(&place)?;
+        let before = layers.remove(self.layer);
+        if layers.is_empty() {
+            stacks.remove(&place);
         }
+        before
     }
 
     fn restore(&self) -> Result<()> {
         let what = "bring back the value of";
         let identity = self.netns.identity().map_err(|e| explain(&self.netns, &self.key, what, e))?;
-        let Some(Layer { before: Some(before), now, .. }) = self.unstack(identity) else { return Ok(()) };
+        let Some(before) = self.unstack(identity) else { return Ok(()) };
         let restored = self.netns.enter_io(|| {
-            let ours = now.is_none_or(|now| sysctl::read(&self.key).is_ok_and(|value| value == now));
+            let ours = self.now.as_ref().is_none_or(|now| sysctl::read(&self.key).is_ok_and(|value| value == *now));
             if ours { sysctl::write(&self.key, &before) } else { Ok(()) }
         });
         match restored {

@@ -2,4 +2,5 @@
 
 mod lab;
 
+mod filter;
 mod nat;

@@ -3,22 +3,20 @@
 //! Every change reads the ruleset's generation first, and the kernel refuses it if it is another when the change arrives: what was looked at
 //! is still true when it is acted upon, whoever else works in the namespace.
 
-use std::collections::BTreeSet;
-
 use super::plan::{Plan, Target};
 use super::{lower, standard};
 use crate::error::{Doing, Error, Result};
 use crate::netns::Netns;
 use crate::nft::family::TableName;
 use crate::nft::look;
-use crate::nft::object::{Chain, Hits};
+use crate::nft::object::Chain;
 use crate::nft::owned::{ChainName, MadeChain, Owned};
-use crate::nft::transaction::{Made, Position, Transaction, zero_rule};
+use crate::nft::transaction::{Made, Position, Transaction};
 use crate::sys::Refusal;
 use crate::sys::netlink::Socket;
 
 /// What the kernel says to a change that was made for another generation of the ruleset. (libc has no such constant for macOS.)
-const ERESTART: i32 = 85;
+pub(super) const ERESTART: i32 = 85;
 
 /// A rule and its place among the others of its chain.
 #[derive(Debug, Clone)]
@@ -65,13 +63,7 @@ pub(crate) fn install(netns: &Netns, orders: &[Order]) -> Result<Vec<Installed>>
     let mut owned = netns.owned();
     let mut ends = Vec::new();
     let made = change(netns, &mut owned, |owned, socket, transaction| {
-        let names: BTreeSet<_> = orders.iter().map(|order| order.plan.chain_name()).collect();
-        for table in names.iter().map(|name| &name.table).collect::<BTreeSet<_>>() {
-            need_table(netns, owned, socket, transaction, table)?;
-        }
-        for name in &names {
-            need_chain(netns, owned, socket, transaction, name)?;
-        }
+        need(netns, owned, socket, transaction, orders.iter().map(|order| order.plan.chain_name()))?;
         ends = vec![transaction.len()];
         for (order, rule) in orders.iter().zip(&rules) {
             let ChainName { table, chain } = order.plan.chain_name();
@@ -112,7 +104,7 @@ pub(crate) fn create_chain(netns: &Netns, table: &TableName, chain: &Chain) -> R
 }
 
 /// Looks, then changes; again, if somebody else has changed something between. The error is that of a request with its number.
-fn change(
+pub(super) fn change(
     netns: &Netns,
     owned: &mut Owned,
     mut fill: impl FnMut(&mut Owned, &mut Socket, &mut Transaction) -> Result<()>,
@@ -135,6 +127,27 @@ fn change(
     }
 }
 
+/// Makes the tables and chains that are missing.
+pub(super) fn need(
+    netns: &Netns,
+    owned: &mut Owned,
+    socket: &mut Socket,
+    transaction: &mut Transaction,
+    names: impl IntoIterator<Item = ChainName>,
+) -> Result<()> {
+    let mut there: Vec<ChainName> = Vec::new();
+    for name in names {
+        if !there.iter().any(|known| known.table == name.table) {
+            need_table(netns, owned, socket, transaction, &name.table)?;
+        }
+        if !there.contains(&name) {
+            need_chain(netns, owned, socket, transaction, &name)?;
+            there.push(name);
+        }
+    }
+    Ok(())
+}
+
 /// Makes a chain that is missing, if it is one that iptables makes too.
 fn need_chain(netns: &Netns, owned: &mut Owned, socket: &mut Socket, transaction: &mut Transaction, name: &ChainName) -> Result<()> {
     let there = look::chain(socket, &name.table, &name.chain).doing(|| format!("look at chain `{name}` of `{netns}`"))?;
@@ -152,7 +165,13 @@ fn need_chain(netns: &Netns, owned: &mut Owned, socket: &mut Socket, transaction
     Ok(())
 }
 
-fn need_table(netns: &Netns, owned: &mut Owned, socket: &mut Socket, transaction: &mut Transaction, name: &TableName) -> Result<()> {
+pub(super) fn need_table(
+    netns: &Netns,
+    owned: &mut Owned,
+    socket: &mut Socket,
+    transaction: &mut Transaction,
+    name: &TableName,
+) -> Result<()> {
     let there = look::table(socket, name).doing(|| format!("look at table `{name}` of `{netns}`"))?;
     owned.see_table(name, there.as_ref().map(|table| table.handle));
     if there.is_none() {
@@ -162,7 +181,7 @@ fn need_table(netns: &Netns, owned: &mut Owned, socket: &mut Socket, transaction
 }
 
 /// Remembers which tables and chains netlab has made. `accept` is the policy of the chains.
-fn own(owned: &mut Owned, made: &Made, accept: bool) {
+pub(super) fn own(owned: &mut Owned, made: &Made, accept: bool) {
     for (name, handle) in &made.tables {
         owned.made_table(name, *handle);
     }
@@ -287,36 +306,6 @@ fn unneeded(owned: &mut Owned, socket: &mut Socket, busy: &[Removal]) -> Result<
     let tables = owned.unneeded_tables().into_iter().filter(|(name, _)| !kept.contains(name));
     removals.extend(tables.map(|(name, handle)| Removal::Table(name, handle)).filter(|removal| !busy.contains(removal)));
     Ok(removals)
-}
-
-/// What a rule has counted.
-pub(crate) fn hits(netns: &Netns, rule: &Installed) -> Result<Hits> {
-    let name = rule.plan.chain_name();
-    read(netns, rule, |socket| look::rule(socket, &name.table, &name.chain, rule.handle).map(|rule| rule.and_then(|rule| rule.hits())))
-}
-
-/// Zeroes what a rule has counted, and tells it.
-pub(crate) fn zero(netns: &Netns, rule: &Installed) -> Result<Hits> {
-    let name = rule.plan.chain_name();
-    read(netns, rule, |socket| match zero_rule(socket, &name.table, &name.chain, rule.handle) {
-        Err(refusal) if refusal.is(libc::ENOENT) => Ok(None),
-        Err(refusal) if refusal.is(libc::EINVAL) => {
-            let message = Some("zeroing a rule's counter needs Linux 6.2".to_owned());
-            Err(Refusal { errno: libc::EOPNOTSUPP, message, ..refusal })
-        }
-        other => other.map(Some),
-    })
-}
-
-fn read(netns: &Netns, rule: &Installed, of: impl FnOnce(&mut Socket) -> Result<Option<Hits>, Refusal>) -> Result<Hits> {
-    let what = || format!("read the counter of rule `{}` of `{netns}`", rule.plan.text());
-    let mut socket = netns.netfilter().doing(what)?;
-    let table = look::table(&mut socket, &rule.plan.chain_name().table).doing(what)?;
-    let counted = if table.is_some_and(|table| table.handle == rule.table) { of(&mut socket).doing(what)? } else { None };
-    counted.ok_or_else(|| {
-        let gone = Refusal { errno: libc::ENOENT, message: Some("the rule is gone".to_owned()), offset: None, request: 0 };
-        Error::new(what(), gone).help("somebody else has removed it, or its chain or table")
-    })
 }
 
 /// Puts rules in the place of others, as many as these, in their chains.

@@ -4,10 +4,14 @@ use std::panic::Location;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::change::{self, Installed};
+use super::change::Installed;
 use super::rule::PacketRule;
-use crate::error::{At, Error, Result};
-use crate::nft::Hits;
+use crate::error::{At, Doing, Error, Result};
+use crate::netns::Netns;
+use crate::nft::transaction::zero_rule;
+use crate::nft::{Hits, look};
+use crate::sys::Refusal;
+use crate::sys::netlink::Socket;
 
 /// How long packets are waited for.
 const EVENTUALLY: Duration = Duration::from_secs(3);
@@ -25,7 +29,7 @@ impl<K> PacketRule<K> {
     #[track_caller]
     pub fn hits(&self) -> Result<Hits> {
         let here = Location::caller();
-        self.sum(change::hits).at(here)
+        self.sum(hits_of).at(here)
     }
 
     /// Sets the rule's counters to zero and gives what they had counted; no packet is lost to the count between.
@@ -36,7 +40,7 @@ impl<K> PacketRule<K> {
     #[track_caller]
     pub fn zero(&self) -> Result<Hits> {
         let here = Location::caller();
-        self.sum(change::zero).at(here)
+        self.sum(zero_one).at(here)
     }
 
     /// Waits until the rule has counted at least that many packets, for at most three seconds, and gives what it has counted.
@@ -90,10 +94,37 @@ impl<K> PacketRule<K> {
         self.rules().iter().fold(error, |error, rule| error.fact(format!("in chain `{}` of `{}`", rule.plan.chain_name(), self.netns())))
     }
 
-    fn sum(&self, of: impl Fn(&crate::netns::Netns, &Installed) -> Result<Hits>) -> Result<Hits> {
+    fn sum(&self, of: impl Fn(&Netns, &Installed) -> Result<Hits>) -> Result<Hits> {
         self.rules().iter().try_fold(Hits::default(), |sum, rule| {
             let hits = of(self.netns(), rule)?;
             Ok(Hits { packets: sum.packets + hits.packets, bytes: sum.bytes + hits.bytes })
         })
     }
+}
+
+/// What a rule has counted.
+fn hits_of(netns: &Netns, rule: &Installed) -> Result<Hits> {
+    let name = rule.plan.chain_name();
+    read(netns, rule, |socket| look::rule(socket, &name.table, &name.chain, rule.handle).map(|rule| rule.and_then(|rule| rule.hits())))
+}
+
+/// Zeroes what a rule has counted, and tells it.
+fn zero_one(netns: &Netns, rule: &Installed) -> Result<Hits> {
+    let name = rule.plan.chain_name();
+    read(netns, rule, |socket| match zero_rule(socket, &name.table, &name.chain, rule.handle) {
+        Err(refusal) if refusal.is(libc::ENOENT) => Ok(None),
+        Err(refusal) if refusal.is(libc::EINVAL) => {
+            let message = Some("zeroing a rule's counter needs Linux 6.2".to_owned());
+            Err(Refusal { errno: libc::EOPNOTSUPP, message, ..refusal })
+        }
+        other => other.map(Some),
+    })
+}
+
+fn read(netns: &Netns, rule: &Installed, of: impl FnOnce(&mut Socket) -> Result<Option<Hits>, Refusal>) -> Result<Hits> {
+    let what = || format!("read the counter of rule `{}` of `{netns}`", rule.plan.text());
+    let mut socket = netns.netfilter().doing(what)?;
+    let table = look::table(&mut socket, &rule.plan.chain_name().table).doing(what)?;
+    let counted = if table.is_some_and(|table| table.handle == rule.table) { of(&mut socket).doing(what)? } else { None };
+    counted.ok_or_else(|| Error::new(what(), Refusal::gone("the rule is gone")).help("somebody else has removed it, or its chain or table"))
 }

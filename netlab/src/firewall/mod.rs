@@ -1,5 +1,6 @@
 //! Rules of NAT and of firewalls as fixtures.
 
+mod chain;
 mod change;
 mod connections;
 mod draft;
@@ -8,11 +9,14 @@ mod hits;
 mod lower;
 mod nat;
 mod plan;
+mod policy;
 mod rule;
 mod standard;
 mod words;
 
+pub use chain::{RuleChain, RuleChainBuilder};
 pub use filter::{FilterRule, FilterRuleBuilder};
 pub use nat::{NatRule, NatRuleBuilder};
+pub use policy::{Policy, PolicyBuilder};
 pub use rule::{Filter, Nat, PacketRule};
 pub use words::PacketRuleBuilder;

@@ -37,22 +37,20 @@ pub struct PacketRule<K> {
 impl<K> PacketRule<K> {
     pub(crate) fn install(netns: &Netns, orders: &[Order], keep_connections: bool) -> Result<Self> {
         let rules = change::install(netns, orders)?;
-        Ok(Self::new(netns, rules, keep_connections).changed())
+        let rule = Self::new(netns, rules, keep_connections);
+        rule.forget_connections()?;
+        Ok(rule)
     }
 
     pub(crate) fn new(netns: &Netns, rules: Vec<Installed>, keep_connections: bool) -> Self {
         Self { netns: netns.clone(), rules, keep_connections, kind: PhantomData }
     }
 
-    fn changed(self) -> Self {
-        self.forget_connections();
-        self
-    }
-
-    fn forget_connections(&self) {
-        if !self.keep_connections && self.rules.iter().any(|rule| rule.plan.table == "nat") {
-            forget_connections(&self.netns);
+    fn forget_connections(&self) -> Result<()> {
+        if self.keep_connections {
+            return Ok(());
         }
+        forget_connections(&self.netns, self.rules.iter().map(|rule| &rule.plan))
     }
 
     /// The namespace whose rule it is.
@@ -99,8 +97,7 @@ impl<K> PacketRule<K> {
         }
         let rules = change::replace(&self.netns, &orders, &self.rules)?;
         self.rules = rules;
-        self.forget_connections();
-        Ok(())
+        self.forget_connections()
     }
 
     /// Removes the rule and reports.
@@ -111,8 +108,7 @@ impl<K> PacketRule<K> {
     #[track_caller]
     pub fn close(mut self) -> Result<()> {
         let here = Location::caller();
-        let what = self.removal();
-        self.remove().doing(|| what).at(here)
+        self.remove().at(here)
     }
 
     /// Leaves the rule for good: it goes with its namespace. What it needs is no more netlab's to remove.
@@ -125,28 +121,21 @@ impl<K> PacketRule<K> {
         std::mem::take(&mut self.rules)
     }
 
-    fn removal(&self) -> String {
-        format!("remove rule `{self}` of `{}`", self.netns)
-    }
-
-    fn remove(&mut self) -> Result<(), crate::sys::Refusal> {
-        let rules = std::mem::take(&mut self.rules);
-        change::remove(&self.netns, &rules, &[])?;
-        self.rules = rules;
-        self.forget_connections();
+    fn remove(&mut self) -> Result<()> {
+        if self.rules.is_empty() {
+            return Ok(());
+        }
+        let removed = change::remove(&self.netns, &self.rules, &[]);
+        let removed = removed.doing(|| format!("remove rule `{self}` of `{}`", self.netns)).and_then(|()| self.forget_connections());
         self.rules.clear();
-        Ok(())
+        removed
     }
 }
 
 impl<K> Drop for PacketRule<K> {
     fn drop(&mut self) {
-        if self.rules.is_empty() {
-            return;
-        }
-        let what = self.removal();
-        if let Err(refusal) = self.remove() {
-            teardown::failed(Error::new(what, refusal));
+        if let Err(error) = self.remove() {
+            teardown::failed(error);
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::marker::PhantomData;
 use std::panic::Location;
 
+use super::chain::RuleChain;
 use super::draft::{self, Draft, Spot, TCP, UDP};
 use super::plan::Match;
 use super::rule::PacketRule;
@@ -191,6 +192,12 @@ impl<K> PacketRuleBuilder<K> {
     pub fn chain(mut self, name: impl Into<String>) -> Self {
         self.draft.chain = Some(name.into());
         self
+    }
+
+    /// Puts the rule into that chain.
+    pub fn in_chain(mut self, chain: &RuleChain) -> Self {
+        self.draft.table = chain.table().to_owned();
+        self.family(chain.family()).chain(chain.name())
     }
 
     /// Puts the rule into a chain of that table. Equals `-t TABLE`.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use super::family::TableName;
+use crate::layers::Layers;
 
 /// The name of a chain: names are unique within a table.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,6 +45,8 @@ pub(crate) struct Held {
     /// Set if netlab made it.
     pub(crate) made: Option<MadeChain>,
     users: usize,
+    /// The policies that guards have put over each other.
+    policies: Layers<bool>,
 }
 
 /// A chain that netlab made.
@@ -114,6 +117,11 @@ impl Owned {
         if self.made(name).is_some_and(|made| Some(made.handle) != handle) {
             self.disown(name);
         }
+    }
+
+    /// The policies that guards have put over each other in a chain that is held.
+    pub(crate) fn policies(&mut self, name: &ChainName) -> &mut Layers<bool> {
+        &mut self.chains.entry(name.clone()).or_default().policies
     }
 
     /// What bears the name now is none of netlab's: it went, or somebody else put another in its place.

@@ -17,6 +17,11 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
+    /// What the kernel would say about a thing that is not there; `message` says which.
+    pub(crate) fn gone(message: &str) -> Self {
+        Self { errno: libc::ENOENT, message: Some(message.to_owned()), offset: None, request: 0 }
+    }
+
     pub(crate) fn is(&self, errno: i32) -> bool {
         self.errno == errno
     }
