@@ -77,6 +77,18 @@ impl Story {
         }
     }
 
+    /// `ping ADDRESS` gets a reply with that time to live: 64 less one for each machine that forwarded it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Differs`] if it does not.
+    pub fn replies_with_ttl(&mut self, from: &Netns, address: &str, ttl: u8) -> Result<()> {
+        let outcome = from.observe(Probe::ping(address).within(ANSWER))?;
+        let check = format!("{from}: `ping {address}` gets a reply with ttl {ttl}");
+        let Outcome::Answer(answer) = &outcome else { return self.holds(check, words(&outcome), false) };
+        self.holds(check, answer.ttl().map_or("none".to_owned(), |seen| format!("ttl {seen}")), answer.ttl() == Some(ttl))
+    }
+
     /// `ping ADDRESS` fails for that reason.
     ///
     /// # Errors
@@ -196,6 +208,27 @@ impl Story {
         self.holds(format!("{on}: {what}"), or_none(&lines.join("\n")), found.is_none())
     }
 
+    /// The IPv4 neighbours that have answered are these, sorted, as `ip neigh` lists them without their state; `none` is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Differs`] if there are others.
+    pub fn neighbours(&mut self, on: &Netns, what: impl Display, expected: &str) -> Result<()> {
+        let seen = neighbour_lines(on)?;
+        self.equals(format!("{on}: {what}"), or_none(&seen.join("\n")), expected)
+    }
+
+    /// One of the IPv4 neighbours is that.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Differs`] if none is.
+    pub fn has_neighbour(&mut self, on: &Netns, what: impl Display, expected: &str) -> Result<()> {
+        let seen = neighbour_lines(on)?;
+        let found = seen.iter().find(|line| *line == expected);
+        self.holds(format!("{on}: {what}"), found.unwrap_or(&or_none(&seen.join("\n"))), found.is_some())
+    }
+
     /// A name cannot be looked up: the resolver gives up for now (`EAI_AGAIN`), at once or after having waited.
     ///
     /// # Errors
@@ -285,6 +318,15 @@ fn brief(link: &snapshot::Link) -> String {
 fn route_lines(on: &Netns, table: &str) -> Result<Vec<String>> {
     let routes = on.routes_of(RouteQuery::table(table))?;
     Ok(routes.to_string().lines().map(|line| line.trim_end().to_owned()).collect())
+}
+
+/// The IPv4 neighbours that have answered, sorted, as `ip neigh` lists them without their state.
+fn neighbour_lines(on: &Netns) -> Result<Vec<String>> {
+    let all = on.neighbours()?;
+    let known = all.iter().filter(|neighbour| neighbour.dst.is_ipv4());
+    let mut known: Vec<_> = known.filter_map(|known| Some((known.dst, known.dev.as_ref()?, known.mac.as_ref()?))).collect();
+    known.sort();
+    Ok(known.iter().map(|(dst, dev, mac)| format!("{dst} dev {dev} lladdr {mac}")).collect())
 }
 
 fn or_none(words: &str) -> String {

@@ -8,10 +8,12 @@
 //! | tutorial | |
 //! |---|---|
 //! | [`doc_000`] | two HTTP servers, a network namespace and a cable between them |
+//! | [`doc_001`] | containers from scratch: a bridge, two nodes, and Calico's way |
 
 mod ask;
 mod dns;
 pub mod doc_000;
+pub mod doc_001;
 mod error;
 mod etc;
 mod ip_netns;

@@ -123,7 +123,7 @@ fn run(document: &Document, stage: &Stage, way: Way, story: &mut Story) -> Resul
 /// The world after the stages before this one: their changes, not their checks.
 fn build(document: &Document, stage: &Stage, mutation: Option<&Cause>) -> Result<World> {
     let mut world = (document.start)()?;
-    for earlier in document.stages().take_while(|earlier| earlier.id != stage.id).filter(|earlier| !earlier.aside) {
+    for earlier in document.before(stage) {
         if !matches!(mutation, Some(Cause::Change(id)) if *id == earlier.id) {
             (earlier.change)(&mut world)?;
         }

@@ -3,7 +3,7 @@
 use crate::stage::{Document, Stage};
 
 /// Every tutorial, in order.
-pub const DOCUMENTS: &[&Document] = &[&crate::doc_000::DOCUMENT];
+pub const DOCUMENTS: &[&Document] = &[&crate::doc_000::DOCUMENT, &crate::doc_001::DOCUMENT];
 
 /// Stages that were asked for, each with its document.
 pub type Selection = Vec<(&'static Document, &'static Stage)>;
@@ -12,6 +12,21 @@ impl Document {
     /// Its stages, in order.
     pub fn stages(&self) -> impl Iterator<Item = &'static Stage> {
         self.parts.iter().copied().flatten()
+    }
+
+    /// The stages whose changes a stage builds on, in order.
+    pub fn before(&self, stage: &Stage) -> Vec<&'static Stage> {
+        let mut before = Vec::new();
+        for earlier in self.stages() {
+            if earlier.afresh {
+                before.clear();
+            }
+            if earlier.id == stage.id {
+                break;
+            }
+            before.extend((!earlier.aside).then_some(earlier));
+        }
+        before
     }
 }
 
@@ -46,8 +61,12 @@ pub fn markdown(document: &Document) -> String {
 }
 
 fn section(stage: &Stage) -> String {
-    let Stage { id, title, verdict, claim, truth, needs, commands, aside, .. } = stage;
-    let mut section = format!("\n## {id} {title}\n\n{claim}\n");
+    let Stage { id, title, verdict, claim, truth, needs, commands, aside, afresh, .. } = stage;
+    let mut section = format!("\n## {id} {title}\n\n");
+    if *afresh {
+        section += "Everything starts again: nothing of the stages before is left.\n\n";
+    }
+    section += &format!("{claim}\n");
     if !commands.is_empty() {
         section += &format!("\n```text\n{}\n```\n", commands.join("\n"));
     }
@@ -87,12 +106,23 @@ mod tests {
     }
 
     #[test]
-    fn a_cause_names_an_earlier_stage() {
-        for (_, stage) in all() {
+    fn a_cause_names_a_stage_on_which_this_one_is_built() {
+        for (document, stage) in all() {
             if let crate::Cause::Change(id) = stage.cause {
-                assert!(find_stage(id).is_some_and(|(_, cause)| !cause.aside) && id < stage.id, "{} names {id}", stage.id);
+                assert!(document.before(stage).iter().any(|cause| cause.id == id), "{} names {id}", stage.id);
             }
         }
+    }
+
+    #[test]
+    fn what_starts_afresh_is_built_without_what_was_before() {
+        let before = |id| {
+            let (document, stage) = find_stage(id).unwrap();
+            document.before(stage).iter().map(|stage| stage.id).collect::<Vec<_>>()
+        };
+        assert!(before("001.13").contains(&"001.12"));
+        assert_eq!(before("001.20"), [""; 0]);
+        assert_eq!(before("001.22"), ["001.20", "001.21"]);
     }
 
     #[test]

@@ -48,6 +48,8 @@ pub struct Stage {
     pub cause: Cause,
     /// Whether the text tries this and goes back: later stages are built without it.
     pub aside: bool,
+    /// Whether the text starts again from the beginning here, as after a reboot: this stage and later ones are built without those before.
+    pub afresh: bool,
 }
 
 impl Stage {
@@ -65,6 +67,7 @@ impl Stage {
         check: |_, _| Ok(()),
         cause: Cause::Own,
         aside: false,
+        afresh: false,
     };
 
     /// The document it belongs to, such as `000`.

@@ -73,6 +73,9 @@ fn heading(page: &mut Page, stage: &Stage) -> io::Result<()> {
 
 fn tell(page: &mut Page, stage: &Stage, played: &Played) -> io::Result<()> {
     heading(page, stage)?;
+    if stage.afresh {
+        page.paragraph("afresh", Style::new(), "nothing of the stages before is left")?;
+    }
     page.paragraph("claim", Style::new(), stage.claim)?;
     let (before, after): (Vec<_>, Vec<_>) = played.checks.iter().partition(|check| check.role == Role::Before);
     groups(page, &before)?;

@@ -50,6 +50,11 @@ impl World {
         self.machines.get(name).cloned().ok_or_else(|| Error::World(format!("there is no machine `{name}` at this stage")))
     }
 
+    /// All machines and namespaces but the host.
+    pub fn machines(&self) -> impl Iterator<Item = &Netns> {
+        self.machines.values()
+    }
+
     /// Keeps a fixture alive, under a name by which a later stage finds it.
     pub fn keep<T: Any>(&mut self, name: impl Into<String>, fixture: T) {
         self.kept.insert(name.into(), Box::new(fixture));

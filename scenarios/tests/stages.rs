@@ -49,6 +49,27 @@ mod doc_000 {
     }
 }
 
+mod doc_001 {
+    stages! { "001":
+        stage_06_no_way_to_the_node = "001.06",
+        stage_07_a_cable_by_process_id = "001.07",
+        stage_08_rename = "001.08",
+        stage_09_how_many_there_can_be = "001.09",
+        stage_10_address_and_up = "001.10",
+        stage_11_a_second_container = "001.11",
+        stage_12_a_bridge = "001.12",
+        stage_13_no_way_out_yet = "001.13",
+        stage_20_an_address_alone = "001.20",
+        stage_21_six_sysctls = "001.21",
+        stage_22_169_254_1_1 = "001.22",
+        stage_23_a_route_to_the_container = "001.23",
+        stage_24_which_knob_it_is = "001.24",
+        stage_25_a_hole_for_the_rest = "001.25",
+        stage_26_a_second_container_of_the_node = "001.26",
+        stage_27_a_container_of_another_node = "001.27",
+    }
+}
+
 #[test]
 fn a_stage_that_is_not_there_is_an_error() {
     let e = scenarios::test("000.99").unwrap_err();
