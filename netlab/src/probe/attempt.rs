@@ -64,9 +64,14 @@ impl Attempt<'_> {
     /// Whose error it is: this host's, the target's own refusal, or that of somebody on the way.
     pub(super) fn failed(&self, failure: Failure) -> Outcome {
         let Some(icmp) = failure.icmp else {
-            // A reset has no ICMP message behind it, and only the far side sends one.
-            let reset = matches!(self.probe.kind, Kind::Tcp | Kind::Http { .. }) && failure.errno == libc::ECONNREFUSED;
-            return if reset { Outcome::Refused } else { Outcome::LocalError(failure.errno) };
+            // A TCP reset has no ICMP message behind it, and only the far side sends one: instead of a connection, or to end one so soon that
+            // we had no time to look at it.
+            let tcp = matches!(self.probe.kind, Kind::Tcp | Kind::Http { .. });
+            return match failure.errno {
+                libc::ECONNREFUSED if tcp => Outcome::Refused,
+                libc::ECONNRESET if tcp => Outcome::Reset,
+                errno => Outcome::LocalError(errno),
+            };
         };
         let error = IcmpError::new(icmp);
         if error.from == Some(self.target.ip()) && self.probe.kind == Kind::Udp && failure.errno == libc::ECONNREFUSED {

@@ -18,7 +18,7 @@ pub(super) struct Datagrams {
 }
 
 impl Source for Datagrams {
-    fn fd(&self) -> BorrowedFd<'_> {
+    fn fd(&self, _: Interest) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
 

@@ -4,6 +4,7 @@ mod bind;
 mod datagram;
 mod http;
 mod ledger;
+mod proxy;
 mod reactor;
 mod stream;
 
@@ -17,6 +18,7 @@ use std::time::Duration;
 pub use self::bind::Bound;
 use self::datagram::Datagrams;
 use self::ledger::Ledger;
+use self::proxy::Proxy;
 use self::reactor::{Reactor, Source};
 use self::stream::{Listener, Service};
 use crate::endpoint;
@@ -43,6 +45,8 @@ pub enum Speaks {
     UdpSink,
     /// TCP that takes connections and everything on them and never says a byte.
     TcpSink,
+    /// TCP that connects to somebody else for each client, and carries what is said from one to the other.
+    TcpProxy,
 }
 
 impl Speaks {
@@ -59,6 +63,7 @@ impl Display for Speaks {
             Self::Http => "HTTP server",
             Self::UdpSink => "UDP sink",
             Self::TcpSink => "TCP sink",
+            Self::TcpProxy => "TCP proxy",
         })
     }
 }
@@ -190,7 +195,7 @@ impl Serve {
     /// As [`http`](Self::http).
     #[track_caller]
     pub fn udp_echo(self, address: impl Display) -> Result<Responder> {
-        self.start(Speaks::UdpEcho, &address.to_string(), Location::caller())
+        self.start(Work::Datagrams { silent: false }, &address.to_string(), Location::caller())
     }
 
     /// Starts a TCP server that greets with its line and sends back what it gets.
@@ -200,7 +205,7 @@ impl Serve {
     /// As [`http`](Self::http).
     #[track_caller]
     pub fn tcp(self, address: impl Display) -> Result<Responder> {
-        self.start(Speaks::Tcp, &address.to_string(), Location::caller())
+        self.start(Work::Stream(Service::WhoAmI), &address.to_string(), Location::caller())
     }
 
     /// Starts an HTTP server whose page is its line. Port 0 lets the kernel choose one.
@@ -212,7 +217,7 @@ impl Serve {
     /// `ADDRESS:PORT`.
     #[track_caller]
     pub fn http(self, address: impl Display) -> Result<Responder> {
-        self.start(Speaks::Http, &address.to_string(), Location::caller())
+        self.start(Work::Stream(Service::Http), &address.to_string(), Location::caller())
     }
 
     /// Starts a UDP server that never answers.
@@ -222,7 +227,7 @@ impl Serve {
     /// As [`http`](Self::http).
     #[track_caller]
     pub fn udp_sink(self, address: impl Display) -> Result<Responder> {
-        self.start(Speaks::UdpSink, &address.to_string(), Location::caller())
+        self.start(Work::Datagrams { silent: true }, &address.to_string(), Location::caller())
     }
 
     /// Starts a TCP server that takes connections and never says a byte.
@@ -232,10 +237,28 @@ impl Serve {
     /// As [`http`](Self::http).
     #[track_caller]
     pub fn tcp_sink(self, address: impl Display) -> Result<Responder> {
-        self.start(Speaks::TcpSink, &address.to_string(), Location::caller())
+        self.start(Work::Stream(Service::Sink), &address.to_string(), Location::caller())
     }
 
-    fn start(self, speaks: Speaks, text: &str, here: &'static Location<'static>) -> Result<Responder> {
+    /// Starts a TCP proxy: for each client it connects to `target`, from its own namespace and address, and carries what is said from one to
+    /// the other, ends and resets too. The target sees the proxy for its client; [`Responder::last_client`] tells who that was.
+    ///
+    /// Equals `docker-proxy -proto tcp -host-ip … -container-ip …`, or `socat TCP-LISTEN:PORT,fork TCP:TARGET`. A client is accepted before
+    /// the target is asked; if that refuses, its connection is broken off.
+    ///
+    /// # Errors
+    ///
+    /// As [`http`](Self::http).
+    #[track_caller]
+    pub fn tcp_proxy(self, address: impl Display, target: impl Display) -> Result<Responder> {
+        let (here, netns) = (Location::caller(), self.netns.clone());
+        let what = || format!("start {} `{}` in `{netns}` to `{target}`", Speaks::TcpProxy, self.name);
+        let target = endpoint::parse(&netns, &target.to_string()).map_err(|why| Error::invalid(what(), why).at(here))?;
+        self.start(Work::Proxy { netns, target }, &address.to_string(), here)
+    }
+
+    fn start(self, work: Work, text: &str, here: &'static Location<'static>) -> Result<Responder> {
+        let speaks = work.speaks();
         let what = format!("start {speaks} `{}` at `{text}` in `{}`", self.name, self.netns);
         let wanted = endpoint::parse(&self.netns, text).map_err(|why| Error::invalid(&what, why).at(here))?;
         if self.name.contains(char::is_whitespace) || self.name.is_empty() {
@@ -243,7 +266,7 @@ impl Serve {
         }
         let ledger = Arc::<Ledger>::default();
         let identity = Identity { name: self.name.as_str().into(), ledger: ledger.clone() };
-        let started = self.netns.enter_io(|| open(speaks, wanted, self.binding, identity)).and_then(|(source, address)| {
+        let started = self.netns.enter_io(|| open(work, wanted, self.binding, identity)).and_then(|(source, address)| {
             let reactor = Reactor::current()?;
             Ok((reactor.add(source)?, reactor, address))
         });
@@ -256,21 +279,46 @@ impl Serve {
     }
 }
 
+/// What a responder does.
+#[derive(Debug)]
+enum Work {
+    Datagrams { silent: bool },
+    Stream(Service),
+    Proxy { netns: Netns, target: SocketAddr },
+}
+
+impl Work {
+    fn speaks(&self) -> Speaks {
+        match self {
+            Self::Datagrams { silent: false } => Speaks::UdpEcho,
+            Self::Datagrams { silent: true } => Speaks::UdpSink,
+            Self::Stream(Service::WhoAmI) => Speaks::Tcp,
+            Self::Stream(Service::Http) => Speaks::Http,
+            Self::Stream(Service::Sink) => Speaks::TcpSink,
+            Self::Proxy { .. } => Speaks::TcpProxy,
+        }
+    }
+}
+
 /// Called in the namespace.
-fn open(speaks: Speaks, address: SocketAddr, binding: Binding, identity: Identity) -> io::Result<(Box<dyn Source>, SocketAddr)> {
-    let service = match speaks {
-        Speaks::Tcp => Service::WhoAmI,
-        Speaks::Http => Service::Http,
-        Speaks::TcpSink => Service::Sink,
-        Speaks::UdpEcho | Speaks::UdpSink => {
+fn open(work: Work, address: SocketAddr, binding: Binding, identity: Identity) -> io::Result<(Box<dyn Source>, SocketAddr)> {
+    Ok(match work {
+        Work::Datagrams { silent } => {
             let socket = UdpServer::bind(address, binding)?;
             let bound = socket.local_addr()?;
-            return Ok((Box::new(Datagrams { socket, identity, silent: speaks == Speaks::UdpSink }), bound));
+            (Box::new(Datagrams { socket, identity, silent }), bound)
         }
-    };
-    let socket = listen(address, binding)?;
-    let bound = socket.local_addr()?;
-    Ok((Box::new(Listener { socket, identity, service }), bound))
+        Work::Stream(service) => {
+            let socket = listen(address, binding)?;
+            let bound = socket.local_addr()?;
+            (Box::new(Listener { socket, identity, service }), bound)
+        }
+        Work::Proxy { netns, target } => {
+            let socket = listen(address, binding)?;
+            let bound = socket.local_addr()?;
+            (Box::new(Proxy { socket, netns, target, ledger: identity.ledger }), bound)
+        }
+    })
 }
 
 /// Says who has the port, or which addresses there are.
@@ -365,6 +413,8 @@ impl Responder {
             Speaks::UdpEcho | Speaks::UdpSink => Probe::udp(text),
             Speaks::Tcp | Speaks::TcpSink => Probe::tcp(text).greeted(),
             Speaks::Http => Probe::http(text),
+            // Whether somebody greets is the target's affair.
+            Speaks::TcpProxy => Probe::tcp(text),
         };
         let info = self.info.clone();
         probe.witnessed(move || {

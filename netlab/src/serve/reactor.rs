@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::{Arc, Mutex, Weak};
 use std::thread::{self, JoinHandle};
 
@@ -13,7 +13,13 @@ use crate::sys::traffic::Interest;
 
 /// A socket and what is done when it is ready. It never blocks.
 pub(super) trait Source: Send {
-    fn fd(&self) -> BorrowedFd<'_>;
+    /// The socket on which it waits for that; one that carries from one to another has two.
+    fn fd(&self, interest: Interest) -> BorrowedFd<'_>;
+
+    /// What it waits for at first.
+    fn interest(&self) -> Interest {
+        Interest::Read
+    }
 
     /// Does what can be done now.
     fn ready(&mut self) -> Next;
@@ -84,8 +90,7 @@ impl Reactor {
         lock(&self.shared.table).entries.retain(|_, entry| {
             if entry.owner == owner {
                 entry.source.abort();
-                // A child that another thread is starting may hold a copy of the socket for a moment: no more events of it.
-                self.shared.poller.remove(entry.source.fd()).unwrap_or_default();
+                self.shared.forget(entry);
             }
             entry.owner != owner
         });
@@ -112,9 +117,8 @@ impl Shared {
         match entry.source.ready() {
             Next::Wait(interest) if interest == entry.interest => {}
             Next::Wait(interest) => {
-                entry.interest = interest;
-                if self.poller.modify(entry.source.fd(), token, interest).is_err() {
-                    table.entries.remove(&token);
+                if self.turn_to(token, entry, interest).is_err() {
+                    self.close(table, token);
                 }
             }
             Next::Spawn(sources) => {
@@ -123,16 +127,40 @@ impl Shared {
                     let _closed = self.insert(table, owner, source);
                 }
             }
-            Next::Close => drop(table.entries.remove(&token)),
+            Next::Close => self.close(table, token),
         }
     }
 
     fn insert(&self, table: &mut Table, owner: u64, source: Box<dyn Source>) -> io::Result<()> {
-        let token = table.next;
+        let (token, interest) = (table.next, source.interest());
         table.next += 1;
-        self.poller.add(source.fd(), token, Interest::Read)?;
-        table.entries.insert(token, Entry { owner, interest: Interest::Read, source });
+        self.poller.add(source.fd(interest), token, interest)?;
+        table.entries.insert(token, Entry { owner, interest, source });
         Ok(())
+    }
+
+    fn turn_to(&self, token: u64, entry: &mut Entry, interest: Interest) -> io::Result<()> {
+        let (old, new) = (entry.source.fd(entry.interest), entry.source.fd(interest));
+        if old.as_raw_fd() == new.as_raw_fd() {
+            self.poller.modify(new, token, interest)?;
+        } else {
+            self.poller.add(new, token, interest)?;
+            self.forget(entry);
+        }
+        entry.interest = interest;
+        Ok(())
+    }
+
+    fn close(&self, table: &mut Table, token: u64) {
+        if let Some(entry) = table.entries.remove(&token) {
+            self.forget(&entry);
+        }
+    }
+
+    /// No more events of it. To close its socket is not enough: there may be copies, of the other direction, or for a moment of a child that
+    /// another thread is starting.
+    fn forget(&self, entry: &Entry) {
+        self.poller.remove(entry.source.fd(entry.interest)).unwrap_or_default();
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) struct Listener {
 }
 
 impl Source for Listener {
-    fn fd(&self) -> BorrowedFd<'_> {
+    fn fd(&self, _: Interest) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
 
@@ -66,7 +66,7 @@ struct Connection {
 }
 
 impl Source for Connection {
-    fn fd(&self) -> BorrowedFd<'_> {
+    fn fd(&self, _: Interest) -> BorrowedFd<'_> {
         self.stream.as_fd()
     }
 

@@ -292,6 +292,10 @@ pub(crate) mod socket {
         refuse()
     }
 
+    pub(crate) fn dial(_to: SocketAddr) -> io::Result<TcpStream> {
+        refuse()
+    }
+
     pub(crate) fn reset_on_close(_stream: &TcpStream) -> io::Result<()> {
         refuse()
     }

@@ -245,6 +245,17 @@ pub(crate) fn listen(address: SocketAddr, binding: Binding) -> io::Result<TcpLis
     Ok(socket.into())
 }
 
+/// A non-blocking stream of the calling thread's namespace that has begun to connect; it is writable when that is decided.
+pub(crate) fn dial(to: SocketAddr) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.set_tcp_nodelay(true)?;
+    match socket.connect(&SockAddr::from(to)) {
+        Err(e) if e.raw_os_error() != Some(libc::EINPROGRESS) => Err(e),
+        _ => Ok(socket.into()),
+    }
+}
+
 /// Makes the stream's end abrupt: a reset, and no TIME_WAIT that would hold the port.
 pub(crate) fn reset_on_close(stream: &TcpStream) -> io::Result<()> {
     socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO))
