@@ -5,9 +5,10 @@ use crate::nft::data::Verdict;
 use crate::nft::expr::{CmpOp, FibResult, PayloadBase};
 use crate::nft::lower::lower;
 use crate::nft::matches::{self as m, Ports};
-use crate::nft::object::{Rule, Set};
+use crate::nft::object::{Rule, Set, set_flags};
 use crate::nft::statement::{Key, Operand, Statement};
 use crate::nft::transaction::LONGEST_COMMENT;
+use crate::nft::types::DataType;
 use crate::nft::{Family, targets as t, template};
 
 /// Bits of `fib`: which route is looked up, and that only its being there is asked.
@@ -24,6 +25,37 @@ pub(crate) fn rule(plan: &Plan, sets: &[Set]) -> Result<Rule, String> {
     let mut rule = lower(plan.family, &statements(plan)?, sets)?;
     rule.comment = plan.comment().map(|comment| kept(&comment));
     Ok(rule)
+}
+
+/// The sets that a rule names, as far as the rule tells of them.
+pub(crate) fn named_sets(plan: &Plan) -> Vec<Set> {
+    let named = plan.tests.iter().filter_map(|test| match &test.of {
+        Match::InSet { name, .. } => Some(address_set(plan.family, name)),
+        _ => None,
+    });
+    named.chain(memories(plan)).collect()
+}
+
+/// The sets in which the rule remembers addresses, to be made where they are not.
+pub(crate) fn memories(plan: &Plan) -> Vec<Set> {
+    const MOST: u32 = 65535;
+    const MILLISECONDS: u64 = 1000;
+    let memory = |test: &Test| match &test.of {
+        Match::Recent { name, seconds, .. } => Some(Set {
+            flags: set_flags::DYNAMIC | set_flags::TIMEOUT,
+            timeout: seconds.map(|seconds| u64::from(seconds) * MILLISECONDS),
+            size: Some(MOST),
+            ..address_set(plan.family, name)
+        }),
+        _ => None,
+    };
+    plan.tests.iter().filter_map(memory).collect()
+}
+
+fn address_set(family: Family, name: &str) -> Set {
+    let data_type = if family == Family::Ip6 { DataType::Ipv6 } else { DataType::Ipv4 };
+    let key_len = data_type.bytes().and_then(|bytes| u32::try_from(bytes).ok()).unwrap_or(0);
+    Set { name: name.to_owned(), key_type: data_type.number(), key_len, ..Set::default() }
 }
 
 /// What of a comment has room beside a rule: nft's is shorter than that of iptables, and has no quotes.

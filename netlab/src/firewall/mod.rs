@@ -6,6 +6,7 @@ mod connections;
 mod draft;
 mod filter;
 mod hits;
+mod iptables;
 mod lower;
 mod nat;
 mod plan;

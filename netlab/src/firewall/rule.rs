@@ -64,8 +64,7 @@ impl<K> PacketRule<K> {
 
     /// The rule as lines of nft, such as `add rule ip nat POSTROUTING oifname "wan0" counter masquerade`; two for a rule that is in two chains.
     pub fn as_nft(&self) -> String {
-        let line = |rule: &Installed| format!("add rule {} {}", rule.plan.chain_name(), rule.plan.text());
-        self.rules.iter().map(line).collect::<Vec<_>>().join("\n")
+        self.rules.iter().map(|rule| rule.plan.as_nft()).collect::<Vec<_>>().join("\n")
     }
 
     /// Puts another rule in the place of this one, in one step: no packet finds neither or both.
@@ -157,7 +156,12 @@ impl<K> fmt::Debug for PacketRule<K> {
 impl super::plan::Plan {
     /// The rule as nft prints it.
     pub(crate) fn text(&self) -> String {
-        let table = self.chain_name().table;
-        lower::rule(self, &[]).map_or_else(|why| why, |rule| describe(&table, &rule, &[]))
+        let (table, sets) = (self.chain_name().table, lower::named_sets(self));
+        lower::rule(self, &sets).map_or_else(|why| why, |rule| describe(&table, &rule, &sets))
+    }
+
+    /// The rule as a command of nft.
+    pub(crate) fn as_nft(&self) -> String {
+        format!("add rule {} {}", self.chain_name(), self.text())
     }
 }

@@ -63,7 +63,8 @@ impl From<IpNet> for Addresses {
             IpNet::V4(net) => IpAddr::V4(net.broadcast()),
             IpNet::V6(net) => IpAddr::V6(net.broadcast()),
         };
-        Self { from: net.network(), to: last, net: Some(net.prefix_len()) }
+        // A net of one address is that address.
+        Self { from: net.network(), to: last, net: Some(net.prefix_len()).filter(|length| *length < net.max_prefix_len()) }
     }
 }
 
@@ -96,6 +97,17 @@ fn octets(address: IpAddr) -> Vec<u8> {
 impl Addresses {
     pub(crate) fn first(self) -> IpAddr {
         self.from
+    }
+
+    /// The first and the last.
+    pub(crate) fn ends(self) -> (IpAddr, IpAddr) {
+        (self.from, self.to)
+    }
+
+    /// How long the prefix is, if these are a net or one address.
+    pub(crate) fn prefix_length(self) -> Option<u8> {
+        let alone = (self.from == self.to).then(|| if self.from.is_ipv4() { 32 } else { 128 });
+        self.net.or(alone)
     }
 
     fn operand(self) -> Operand {
@@ -184,6 +196,11 @@ pub(crate) fn l4proto(protocols: &[u8]) -> Statement {
 pub(crate) fn protocol_number(name: &str) -> Option<u8> {
     let known = DataType::Protocol.words().iter().find(|(_, word)| *word == name).and_then(|(number, _)| u8::try_from(*number).ok());
     known.or_else(|| (name == "icmpv6").then_some(58)).or_else(|| name.parse().ok())
+}
+
+/// The name of a transport protocol, as `/etc/protocols` has it.
+pub(crate) fn protocol_name(number: u8) -> Option<&'static str> {
+    DataType::Protocol.word(u64::from(number))
 }
 
 /// ICMP of one of these types.

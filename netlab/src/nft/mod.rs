@@ -35,4 +35,4 @@ pub use object::{Chain, Hits, Rule, Table};
 pub use ruleset::Ruleset;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

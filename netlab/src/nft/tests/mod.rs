@@ -3,7 +3,7 @@
 #[path = "../../../../tests/nft/corpus/mod.rs"]
 mod corpus;
 #[path = "../../../../tests/nft/oracle.rs"]
-mod oracle;
+pub(crate) mod oracle;
 
 mod again;
 mod change;
