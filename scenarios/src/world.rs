@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use netlab::Netns;
 
-pub(crate) use self::outside::{NAME_SERVER, Names};
+pub(crate) use self::outside::{INTERNET, NAME_SERVER, Names};
 use crate::error::{Error, Result};
 
 /// The network of a tutorial at one of its stages.

@@ -7,7 +7,7 @@ use serde_json::Value;
 /// The verdicts of the tutorials' stages, as they were measured.
 const VERDICTS: &[(&str, &str)] = &[
     ("000", "01T 02T 03T 04T 05T 06T 07T 08T 09T 10T 11T 12T 13T 14P 15T 16T 17T 18T 19T 25T 26F 28T 29T 34T"),
-    ("001", "06T 07T 08T 09F 10T 11T 12T 13T 20T 21T 22T 23T 24T 25T 26T 27T"),
+    ("001", "06T 07T 08T 09F 10T 11T 12T 13T 14T 15T 16T 17T 20T 21T 22T 23T 24T 25T 26T 27T 28T"),
 ];
 
 /// Ids and verdicts, such as `000.14` and `P`.

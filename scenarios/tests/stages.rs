@@ -59,6 +59,10 @@ mod doc_001 {
         stage_11_a_second_container = "001.11",
         stage_12_a_bridge = "001.12",
         stage_13_no_way_out_yet = "001.13",
+        stage_14_out_by_translation = "001.14",
+        stage_15_a_second_node = "001.15",
+        stage_16_no_route_to_the_other_node_s_containers = "001.16",
+        stage_17_static_routes = "001.17",
         stage_20_an_address_alone = "001.20",
         stage_21_six_sysctls = "001.21",
         stage_22_169_254_1_1 = "001.22",
@@ -67,6 +71,7 @@ mod doc_001 {
         stage_25_a_hole_for_the_rest = "001.25",
         stage_26_a_second_container_of_the_node = "001.26",
         stage_27_a_container_of_another_node = "001.27",
+        stage_28_the_internet_translated_once = "001.28",
     }
 }
 

@@ -1,6 +1,6 @@
 //! Stages 12 and 13: a bridge joins the containers of a node, and leads nowhere else.
 
-use netlab::{Bridge, Capture, Netns, Reason, Route, capture};
+use netlab::{Bridge, Capture, Netns, Policy, Reason, Route, capture};
 
 use super::{CON_1, CON_2, NODE_1, hardware};
 use crate::error::Result;
@@ -42,6 +42,14 @@ pub(super) const STAGES: &[Stage] = &[
                 format!("node001/veth0 Out {reply}"),
             ];
             s.packets("`tcpdump -i any arp` shows five lines", &seen.filter(capture::arp())?, &lines.each_ref().map(String::as_str))?;
+            s.without("FORWARD accepting, where bridged frames are taken through it");
+            let _filtered = node.set_sysctl("net.bridge.bridge-nf-call-iptables", 1)?;
+            let policy = Policy::drop(&node).forward().install()?;
+            s.no_reply(&con1, "172.19.35.3", Reason::Silence)?;
+            s.equals("node001: the policy of FORWARD counts it", policy.hits()?.packets, 1)?;
+            s.with("bridge-nf-call-iptables=0, whatever FORWARD says");
+            node.set_sysctl("net.bridge.bridge-nf-call-iptables", 0)?.keep();
+            s.replies(&con1, "172.19.35.3")?;
             s.without("br0 UP");
             node.link("br0")?.down()?;
             con1.link("eth0")?.flush_neighbours()?;
@@ -55,7 +63,10 @@ pub(super) const STAGES: &[Stage] = &[
         claim: "The containers reach each other and the bridge, but neither the node's own address nor the internet.",
         truth: "ENETUNREACH at once: the container's only route is that to 172.19.35.0/24. The node reaches the containers.",
         commands: &["ping -c1 10.141.0.1; ping -c1 8.8.8.8  # in the container"],
-        before: |w, s| s.replies(&w.machine(NODE_1)?, "10.141.0.1"),
+        before: |w, s| {
+            s.replies(&w.machine(NODE_1)?, "10.141.0.1")?;
+            s.replies(&w.machine(NODE_1)?, "8.8.8.8")
+        },
         cause: Cause::Lack {
             of: "ip route add default via 172.19.35.1  # in the container",
             supply: |w| {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use netlab::capture::icmp;
-use netlab::{Answer, Capture, Netns, Outcome, Probe, Route, RpFilter};
+use netlab::{Answer, Capture, NatRule, Netns, Outcome, Probe, Reason, Route, RpFilter};
 
 use super::calico::asked_and_answered;
 use super::{CON_1, NODE_1};
@@ -17,7 +17,8 @@ pub(super) const STAGES: &[Stage] = &[Stage {
     claim: "Of the six sysctls proxy_arp and forwarding of veth0 are what makes this work; rp_filter keeps the container from sending with \
             an address that is not its own.",
     truth: "So it is. The node needs two routes as well: the one to the container, and some route to 169.254.1.1 that does not lead back to \
-            it, as the default route does. Not needed for this ping: route_localnet, rp_filter, and forwarding of eth0. With the kernel's \
+            it, as the default route does. Not needed for this ping: route_localnet, rp_filter, and forwarding of eth0. route_localnet is for \
+            DNAT rules that lead a container to the node's 127.0.0.1. With the kernel's \
             own proxy_delay=80 the answer waits for up to 0.8 s, by chance.",
     needs: &["a default route, or one to 169.254.0.0/16, on the node"],
     commands: &["sysctl -w net.ipv4.conf.veth0.proxy_arp=0; ping -c1 10.141.0.1; sysctl -w net.ipv4.conf.veth0.proxy_arp=1  # and so on"],
@@ -35,6 +36,14 @@ pub(super) const STAGES: &[Stage] = &[Stage {
         s.without("rp_filter=1 on veth0");
         port.set_rp_filter(RpFilter::Off)?;
         s.equals("con1 sends as 172.19.35.99: node001 replies to that", as_another(&node, &con1)?, "a reply, 0 counted")?;
+        port.set_rp_filter(RpFilter::Strict)?;
+        s.unstated();
+        let _metadata = node.serve(METADATA).http("127.0.0.1:8080")?;
+        let _rule = NatRule::dnat(&node).on("veth0").addressed_to("169.254.169.254").tcp(80).to("127.0.0.1:8080").install()?;
+        s.served_as(&con1, "169.254.169.254:80", METADATA, "172.19.35.2")?;
+        s.without("route_localnet=1 on veth0");
+        port.set_route_localnet(false)?;
+        s.not_served(&con1, "169.254.169.254:80", Reason::Silence)?;
         s.unstated();
         // As the kernel has it: a lab's own links ask three times in a tenth of a second.
         end.set_ipv4_neigh("retrans_time_ms", 1000)?.keep();
@@ -51,6 +60,8 @@ pub(super) const STAGES: &[Stage] = &[Stage {
     ..Stage::STILL
 }];
 
+/// A service that listens on the node's own loopback, as those for cloud metadata do.
+const METADATA: &str = "metadata";
 /// What "at once" means beside up to 0.8 s.
 const AT_ONCE: Duration = Duration::from_millis(500);
 /// Far beyond 0.8 s, for a busy machine.

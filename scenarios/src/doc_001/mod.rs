@@ -30,9 +30,13 @@ mod bridge;
 mod cable;
 mod calico;
 mod knobs;
+mod nat;
+mod outside;
 mod routed;
 
-use netlab::{Netns, VethPair};
+use std::net::Ipv4Addr;
+
+use netlab::{NatRule, Netns, VethPair};
 
 use crate::error::{Error, Result};
 use crate::stage::Document;
@@ -43,7 +47,7 @@ pub const DOCUMENT: Document = Document {
     id: "001",
     title: "Containers from scratch: a bridge, two nodes, and Calico's way",
     start,
-    parts: &[cable::STAGES, bridge::STAGES, calico::STAGES, knobs::STAGES, routed::STAGES],
+    parts: &[cable::STAGES, bridge::STAGES, nat::STAGES, calico::STAGES, knobs::STAGES, routed::STAGES, outside::STAGES],
 };
 
 const NODE_1: &str = "node001";
@@ -53,6 +57,8 @@ const CON_1: &str = "con1";
 const CON_2: &str = "con2";
 const CON_3: &str = "con3";
 const LAN: &str = "lan";
+/// The head node's address outside.
+const OUTER: Ipv4Addr = Ipv4Addr::new(192, 168, 200, 172);
 
 /// Two nodes of a cluster, behind a head node that is their way out.
 fn start() -> Result<World> {
@@ -66,7 +72,9 @@ fn start() -> Result<World> {
         world.plug(LAN, node.iface("eth0").addr(address).gateway("10.141.255.254"))?;
     }
     world.add_internet(&[])?;
-    world.uplink(head.iface("eth1").addr("192.168.200.172/24"), "192.168.200.1/24")?;
+    world.uplink(head.iface("eth1").addr(format!("{OUTER}/24")), "192.168.200.1/24")?;
+    let rule = NatRule::masquerade(&head).from("10.141.0.0/16").out("eth1").install()?;
+    world.keep("the MASQUERADE rule of head", rule);
     world.add(Netns::bare(CON_1)?);
     Ok(world)
 }

@@ -1,9 +1,10 @@
-//! Stages 25 to 28: routes between containers that share no network, on a node, between nodes, and to the outside.
+//! Stages 25 to 27: routes between containers that share no network, on a node and between nodes.
 
 use netlab::capture::{arp, icmp};
 use netlab::{Capture, Reason, Route};
 
 use super::calico::{add_container, add_gateway, add_host_route, add_settings};
+use super::nat::masquerade;
 use super::{CON_1, CON_2, CON_3, NODE_1, NODE_2, hardware};
 use crate::error::Result;
 use crate::stage::Stage;
@@ -132,6 +133,16 @@ pub(super) const STAGES: &[Stage] = &[
             s.no_reply(&con1, "172.19.36.2", Reason::Silence)?;
             s.packets("node001: the reply comes as far as eth0", &tap.stop()?.filter(icmp())?, &lines[..3])?;
             node1.link("eth0")?.set_forwarding(true)?;
+            s.without("nodes that translate nothing: with MASQUERADE on node001");
+            let rule = masquerade(&node1)?;
+            let tap = Capture::on(&con3)?;
+            s.replies(&con1, "172.19.36.2")?;
+            let hidden = [
+                "con3/eth0 In  IP 10.141.0.1 > 172.19.36.2: ICMP echo request",
+                "con3/eth0 Out IP 172.19.36.2 > 10.141.0.1: ICMP echo reply",
+            ];
+            s.packets("con3: it sees node001", &tap.stop()?.filter(icmp())?, &hidden)?;
+            rule.close()?;
             s.without("the route on node002");
             node2.delete_route("172.19.35.0/24")?;
             let tap = Capture::on(&con3)?;
