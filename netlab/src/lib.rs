@@ -80,8 +80,8 @@ pub use conntrack::{Connection, Connections, Flow};
 pub use error::{Error, Result};
 pub use files::PrivateFile;
 pub use firewall::{
-    Filter, FilterRule, FilterRuleBuilder, Nat, NatRule, NatRuleBuilder, PacketRule, PacketRuleBuilder, Policy, PolicyBuilder, RuleChain,
-    RuleChainBuilder,
+    Filter, FilterRule, FilterRuleBuilder, Mixed, Nat, NatRule, NatRuleBuilder, PacketRule, PacketRuleBuilder, Policy, PolicyBuilder,
+    RuleChain, RuleChainBuilder, Rules, RulesBuilder,
 };
 pub use iface::Iface;
 pub use isolate::Machine;

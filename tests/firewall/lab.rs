@@ -1,5 +1,9 @@
 //! What the tests here share: a client, a router and a server.
 
+use std::io::Write;
+use std::process::Stdio;
+
+use netlab::nft::Family;
 use netlab::{Netns, Responder, Result, VethPair};
 
 /// `client` 10.0.0.2 behind `router` (lan0 10.0.0.1, wan0 203.0.113.1), and `server` 203.0.113.9, which knows no way back to 10.0.0.0/24.
@@ -43,4 +47,35 @@ impl Lab {
     pub(crate) fn echo6(&self) -> Result<Responder> {
         self.server.udp_echo("[fd09::9]:7000")
     }
+}
+
+/// What a program printed in the namespace, which must have succeeded.
+pub(crate) fn run(netns: &Netns, line: &str) -> String {
+    let mut words = line.split_whitespace();
+    let output = netns.command(words.next().unwrap()).unwrap().args(words).output().unwrap();
+    assert!(output.status.success(), "`{line}` in {netns}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Gives a text to `nft -f`.
+pub(crate) fn nft(netns: &Netns, text: &str) {
+    let mut command = netns.command("nft").unwrap();
+    let mut child = command.args(["-f", "-"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "`nft -f` of {text} in {netns}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The listing of the namespace without counted values, which nft must print in the same words.
+pub(crate) fn listing(netns: &Netns) -> Result<String> {
+    let ours = netns.ruleset()?.stateless().to_string();
+    assert_eq!(ours, run(netns, "nft -s list ruleset"));
+    Ok(ours)
+}
+
+/// The rules of a chain in the order in which packets meet them.
+pub(crate) fn order(netns: &Netns, family: Family, table: &str, chain: &str) -> Result<Vec<String>> {
+    let ruleset = netns.ruleset()?;
+    let chain = ruleset.table(family, table).and_then(|table| table.chain(chain));
+    Ok(chain.map(|chain| chain.rules().iter().map(|rule| rule.text().to_owned()).collect()).unwrap_or_default())
 }

@@ -2,5 +2,12 @@
 
 mod lab;
 
+mod chains;
 mod filter;
+mod hits;
 mod nat;
+mod owned;
+mod policy;
+mod refusals;
+mod rules;
+mod text;

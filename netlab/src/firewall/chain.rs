@@ -22,9 +22,9 @@ use crate::teardown;
 /// ```no_run
 /// # fn main() -> netlab::Result<()> {
 /// # let host = netlab::Netns::new("host")?;
-/// use netlab::{FilterRule, NatRule, RuleChain};
+/// use netlab::{NatRule, RuleChain};
 /// let service = RuleChain::new(&host, "nat", "KUBE-SVC-WEB")?;
-/// let _to = FilterRule::jump(&host, "KUBE-SVC-WEB").table("nat").prerouting().addressed_to("10.96.0.1").tcp(80).install()?;
+/// let _to = NatRule::jump(&host, "KUBE-SVC-WEB").prerouting().addressed_to("10.96.0.1").tcp(80).install()?;
 /// let _pod = NatRule::dnat(&host).in_chain(&service).tcp(80).to("10.244.1.2:8080").install()?;
 /// # Ok(()) }
 /// ```

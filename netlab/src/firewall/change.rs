@@ -53,13 +53,26 @@ impl Plan {
     }
 }
 
+/// Why rules were not installed, and which of them is to blame.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) error: Error,
+    pub(crate) place: Option<usize>,
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self { error, place: None }
+    }
+}
+
 /// Puts all rules into the kernel, or none.
-pub(crate) fn install(netns: &Netns, orders: &[Order]) -> Result<Vec<Installed>> {
+pub(crate) fn install(netns: &Netns, orders: &[Order]) -> Result<Vec<Installed>, Failed> {
     let lowered = |(place, order): (usize, &Order)| {
         let what = || format!("make a rule for chain `{}` of `{netns}`", order.plan.chain_name());
-        lower::rule(&order.plan, &[]).map_err(|why| which(Error::invalid(what(), why), place, orders.len()))
+        lower::rule(&order.plan, &[]).map_err(|why| Failed { error: Error::invalid(what(), why), place: Some(place) })
     };
-    let rules = orders.iter().enumerate().map(lowered).collect::<Result<Vec<_>>>()?;
+    let rules = orders.iter().enumerate().map(lowered).collect::<Result<Vec<_>, _>>()?;
     let mut owned = netns.owned();
     let mut ends = Vec::new();
     let made = change(netns, &mut owned, |owned, socket, transaction| {
@@ -72,12 +85,13 @@ pub(crate) fn install(netns: &Netns, orders: &[Order]) -> Result<Vec<Installed>>
         }
         Ok(())
     });
-    let made = made.map_err(|(error, request)| {
-        let place = ends.iter().position(|end| request < *end).and_then(|next| next.checked_sub(1));
-        match place.and_then(|place| orders.get(place)) {
-            Some(order) => refused(error, &order.plan, place.unwrap_or(0), orders.len()),
-            None => error,
-        }
+    let made = made.map_err(|refused| {
+        let place = refused.request.and_then(|request| ends.iter().position(|end| request < *end)?.checked_sub(1));
+        let error = match place.and_then(|place| orders.get(place)) {
+            Some(order) => helped(refused.error, &order.plan),
+            None => refused.error,
+        };
+        Failed { error, place }
     })?;
     own(&mut owned, &made, true);
     let installed = |(order, handle): (&Order, u64)| {
@@ -94,34 +108,50 @@ pub(crate) fn create_chain(netns: &Netns, table: &TableName, chain: &Chain) -> R
     let mut owned = netns.owned();
     let made = change(netns, &mut owned, |owned, socket, transaction| {
         need_table(netns, owned, socket, transaction, table)?;
+        let what = || format!("make chain `{name}` of `{netns}`");
+        // The kernel would tell it too, but of a chain that is jumped to it first says that it takes no policy.
+        if look::chain(socket, table, &chain.name).doing(what)?.is_some() {
+            return Err(Error::new(what(), Refusal { errno: libc::EEXIST, message: None, offset: None, request: 0 }));
+        }
         transaction.create_chain(table, chain);
         Ok(())
     });
-    let made = made.map_err(|(error, _)| error)?;
+    let made = made.map_err(|refused| refused.error)?;
     own(&mut owned, &made, chain.base.as_ref().is_none_or(|base| base.accept));
     owned.hold(&name);
     Ok(())
 }
 
-/// Looks, then changes; again, if somebody else has changed something between. The error is that of a request with its number.
+/// Why a change was not made, and the number of the request that was refused.
+pub(super) struct Refused {
+    pub(super) error: Error,
+    request: Option<usize>,
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self { error, request: None }
+    }
+}
+
+/// Looks, then changes; again, if somebody else has changed something between.
 pub(super) fn change(
     netns: &Netns,
     owned: &mut Owned,
     mut fill: impl FnMut(&mut Owned, &mut Socket, &mut Transaction) -> Result<()>,
-) -> Result<Made, (Error, usize)> {
-    const NONE: usize = usize::MAX;
+) -> Result<Made, Refused> {
     let what = || format!("change the rules of `{netns}`");
-    let mut socket = netns.netfilter().doing(what).map_err(|error| (error, NONE))?;
+    let mut socket = netns.netfilter().doing(what)?;
     loop {
-        let generation = look::generation(&mut socket).doing(what).map_err(|error| (error, NONE))?;
+        let generation = look::generation(&mut socket).doing(what)?;
         let mut transaction = Transaction::default();
-        fill(owned, &mut socket, &mut transaction).map_err(|error| (error, NONE))?;
+        fill(owned, &mut socket, &mut transaction)?;
         match transaction.send(&mut socket, generation) {
             Ok(made) => return Ok(made),
             Err(refusal) if refusal.is(ERESTART) => {}
             Err(refusal) => {
-                let request = refusal.request;
-                return Err((transaction.explain(refusal).fact(format!("in namespace `{netns}`")), request));
+                let request = Some(refusal.request);
+                return Err(Refused { error: transaction.explain(refusal).fact(format!("in namespace `{netns}`")), request });
             }
         }
     }
@@ -190,21 +220,14 @@ pub(super) fn own(owned: &mut Owned, made: &Made, accept: bool) {
     }
 }
 
-fn refused(error: Error, plan: &Plan, place: usize, count: usize) -> Error {
-    let (missing, misplaced) = (error.errno() == Some(libc::ENOENT), error.errno() == Some(libc::EOPNOTSUPP));
-    let error = which(error, place, count);
-    match (plan.leads_to(), &plan.target) {
+/// The error with what cures it, where the rule tells.
+fn helped(error: Error, plan: &Plan) -> Error {
+    let (missing, misplaced) = (error.errno() == Some(libc::ENOENT), matches!(error.errno(), Some(libc::EOPNOTSUPP | libc::EINVAL)));
+    match (plan.leads_to(), plan.target.as_ref().and_then(Target::where_it_works)) {
         (Some(chain), _) if missing => error.help(format!("make chain `{chain}` first, with `RuleChain::new`")),
-        (_, Some(target)) if misplaced => match target.where_it_works() {
-            Some(place) => error.help(place),
-            None => error,
-        },
+        (_, Some(place)) if misplaced => error.help(place),
         _ => error,
     }
-}
-
-fn which(error: Error, place: usize, count: usize) -> Error {
-    if count > 1 { error.fact(format!("it is rule {} of {count}, and none of them was installed", place + 1)) } else { error }
 }
 
 impl Target {
@@ -253,7 +276,9 @@ pub(crate) fn remove(netns: &Netns, rules: &[Installed], chains: &[ChainName]) -
             // Rules of others are in it, or lead to it.
             Err(refusal) if refusal.is(libc::EBUSY) && refusal.request >= steps.len() => busy.extend(all.get(refusal.request).cloned()),
             Err(refusal) if refusal.is(libc::ENOENT) && refusal.request < steps.len() => {
-                rules.remove(refusal.request);
+                let name = rules[refusal.request].plan.chain_name();
+                let there = look::rule_handles(&mut socket, &name.table, &name.chain)?;
+                rules.retain(|rule| rule.plan.chain_name() != name || there.contains(&rule.handle));
             }
             Err(refusal) if refusal.is(libc::ENOENT) && refusal.request < all.len() => all[refusal.request].forget(&mut owned),
             Err(refusal) => return Err(refusal),
@@ -309,11 +334,24 @@ fn unneeded(owned: &mut Owned, socket: &mut Socket, busy: &[Removal]) -> Result<
 }
 
 /// Puts rules in the place of others, as many as these, in their chains.
-pub(crate) fn replace(netns: &Netns, orders: &[Order], old: &[Installed]) -> Result<Vec<Installed>> {
-    let new = install(netns, orders)?;
+pub(crate) fn replace(netns: &Netns, plans: Vec<Plan>, old: &[Installed]) -> Result<Vec<Installed>> {
+    for rule in old {
+        still_there(netns, rule).map_err(|error| error.help("somebody else has removed it, or its chain or table"))?;
+    }
+    let instead = |(plan, old): (Plan, &Installed)| Order { plan, position: Position::Instead(old.handle) };
+    let orders: Vec<_> = plans.into_iter().zip(old).map(instead).collect();
+    let new = install(netns, &orders).map_err(|failed| failed.error)?;
     let mut owned = netns.owned();
     old.iter().flat_map(|rule| rule.plan.needs()).for_each(|chain| owned.release(&chain));
     Ok(new)
+}
+
+/// Whether the rule's table is the one in which it was installed: numbers of rules mean nothing in another one.
+fn still_there(netns: &Netns, rule: &Installed) -> Result<()> {
+    let what = || format!("replace rule `{}` of `{netns}`", rule.plan.text());
+    let mut socket = netns.netfilter().doing(what)?;
+    let table = look::table(&mut socket, &rule.plan.chain_name().table).doing(what)?;
+    if table.is_some_and(|table| table.handle == rule.table) { Ok(()) } else { Err(Error::new(what(), Refusal::gone("the rule is gone"))) }
 }
 
 /// Leaves rules for good: their chains are needed as long as the namespace lives.

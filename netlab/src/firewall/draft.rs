@@ -11,7 +11,7 @@ use crate::nft::Family;
 use crate::nft::family::TableName;
 use crate::nft::matches::{self as m, Addresses, Ports};
 use crate::nft::owned::ChainName;
-use crate::nft::transaction::Position;
+use crate::nft::transaction::{LONGEST_COMMENT, Position};
 use crate::nft::types::DataType;
 use crate::nft::words;
 
@@ -106,6 +106,12 @@ impl Draft {
     }
 
     pub(crate) fn comment(&mut self, text: String) {
+        if text.len() > LONGEST_COMMENT || text.contains(['"', '\0', '\n']) {
+            self.wrong(
+                format!(".comment {text}"),
+                format!("a comment has at most {LONGEST_COMMENT} bytes, and no quotes, NUL or line feed"),
+            );
+        }
         self.test(false, Match::Comment(text));
     }
 
@@ -132,8 +138,9 @@ impl Draft {
         if self.also_local {
             plans.extend(self.for_local(&plans[0]));
         }
-        for plan in &plans {
-            interfaces_are_known(plan).map_err(invalid)?;
+        for (place, plan) in plans.iter().enumerate() {
+            let also = if place > 0 { ", where `also_local` puts the rule too" } else { "" };
+            interfaces_are_known(plan).map_err(|why| invalid(why + also))?;
         }
         let position = |plan: &Plan| self.position(plan).map_err(invalid);
         plans.into_iter().map(|plan| Ok(Order { position: position(&plan)?, plan })).collect()
@@ -292,6 +299,21 @@ pub(crate) fn translation(text: &str) -> Result<Translation, String> {
         return Err(format!("the range `{text}` ends before it begins"));
     }
     Ok(Translation { address, ports: ports.map(port_range).transpose()? })
+}
+
+/// `5/second`, `1/minute`, as packets and seconds.
+pub(crate) fn rate(text: &str) -> Result<(u64, u64), String> {
+    let wrong = || format!("`{text}` is no rate: expected such as `5/second`, with second, minute, hour or day");
+    let (packets, unit) = text.split_once('/').ok_or_else(wrong)?;
+    let seconds = match unit {
+        "s" | "sec" | "second" => 1,
+        "m" | "min" | "minute" => 60,
+        "h" | "hour" => 60 * 60,
+        "d" | "day" => 24 * 60 * 60,
+        _ => return Err(wrong()),
+    };
+    let packets = packets.parse().ok().filter(|packets| *packets > 0).ok_or_else(wrong)?;
+    Ok((packets, seconds))
 }
 
 /// `0x1`, `16`, `0x4000/0x4000`.

@@ -14,7 +14,7 @@ use crate::sys::Refusal;
 use crate::sys::netlink::Socket;
 
 /// How long packets are waited for.
-const EVENTUALLY: Duration = Duration::from_secs(3);
+const EVENTUALLY: Duration = Duration::from_secs(2);
 /// Between two looks: the kernel tells nobody that a counter has changed.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -43,18 +43,35 @@ impl<K> PacketRule<K> {
         self.sum(zero_one).at(here)
     }
 
-    /// Waits until the rule has counted at least that many packets, for at most three seconds, and gives what it has counted.
+    /// Demands that the rule has counted exactly that many packets, waits up to two seconds for those that are on their way, and gives
+    /// what it has counted.
     ///
-    /// At least, because a packet that was late is asked again by whoever sent it. For the exact number, look at [`hits`](Self::hits) once
-    /// everything that was sent has arrived.
+    /// Of a nat rule, these are the first packets of connections. A verb that asks again, such as
+    /// [`probe`](crate::Netns::probe), may send more packets than one: [`expect_hits_at_least`](Self::expect_hits_at_least).
     ///
     /// # Errors
     ///
-    /// [`is_unexpected`](Error::is_unexpected) with what was counted, and the rule; otherwise as [`hits`](Self::hits).
+    /// [`is_timeout`](Error::is_timeout) if there are fewer by then, [`is_unexpected`](Error::is_unexpected) if there are more; both say
+    /// what was counted, and the rule. Otherwise as [`hits`](Self::hits).
     #[track_caller]
     pub fn expect_hits(&self, packets: u64) -> Result<Hits> {
         let here = Location::caller();
-        self.wait_for(packets).at(here)
+        let hits = self.wait_for(packets, "").at(here)?;
+        match hits.packets > packets {
+            true => Err(self.counted(Error::unexpected, packets, "", hits).at(here)),
+            false => Ok(hits),
+        }
+    }
+
+    /// Demands that the rule has counted that many packets or more, waits up to two seconds for them, and gives what it has counted.
+    ///
+    /// # Errors
+    ///
+    /// [`is_timeout`](Error::is_timeout) if there are fewer by then, with what was counted, and the rule; otherwise as [`hits`](Self::hits).
+    #[track_caller]
+    pub fn expect_hits_at_least(&self, packets: u64) -> Result<Hits> {
+        let here = Location::caller();
+        self.wait_for(packets, " or more").at(here)
     }
 
     /// Demands that the rule has counted nothing. It looks once: first see something arrive that was sent after what must not be counted.
@@ -65,33 +82,29 @@ impl<K> PacketRule<K> {
     #[track_caller]
     pub fn expect_no_hits(&self) -> Result<()> {
         let here = Location::caller();
-        match self.hits().at(here)? {
+        match self.hits()? {
             Hits { packets: 0, .. } => Ok(()),
-            hits => Err(self.counted(format!("find that nothing met the rule `{self}`"), hits).at(here)),
+            hits => Err(self.counted(Error::unexpected, 0, "", hits).at(here)),
         }
     }
 
-    fn wait_for(&self, packets: u64) -> Result<Hits> {
-        let what = || format!("see {packets} packets meet the rule `{self}`");
-        if packets == 0 {
-            return Err(Error::invalid(what(), "every rule has at least 0").help("say `expect_no_hits()`"));
-        }
+    fn wait_for(&self, packets: u64, more: &str) -> Result<Hits> {
         let deadline = Instant::now() + EVENTUALLY;
         loop {
-            let hits = self.hits()?;
+            let hits = self.sum(hits_of)?;
             if hits.packets >= packets {
                 return Ok(hits);
             }
             if Instant::now() >= deadline {
-                return Err(self.counted(what(), hits).fact(format!("waited {EVENTUALLY:?}")));
+                return Err(self.counted(Error::timeout, packets, more, hits));
             }
             thread::sleep(PAUSE);
         }
     }
 
-    fn counted(&self, what: String, hits: Hits) -> Error {
-        let error = Error::unexpected(what, format!("it has counted {} packets ({} bytes)", hits.packets, hits.bytes));
-        self.rules().iter().fold(error, |error, rule| error.fact(format!("in chain `{}` of `{}`", rule.plan.chain_name(), self.netns())))
+    fn counted(&self, error: impl FnOnce(String, String) -> Error, packets: u64, more: &str, hits: Hits) -> Error {
+        let what = format!("see {packets} packets{more} meet the rule `{self}` of `{}`", self.netns());
+        error(what, format!("it has counted {} packets ({} bytes)", hits.packets, hits.bytes))
     }
 
     fn sum(&self, of: impl Fn(&Netns, &Installed) -> Result<Hits>) -> Result<Hits> {

@@ -12,6 +12,7 @@ mod nat;
 mod plan;
 mod policy;
 mod rule;
+mod rules;
 mod standard;
 mod words;
 
@@ -20,4 +21,5 @@ pub use filter::{FilterRule, FilterRuleBuilder};
 pub use nat::{NatRule, NatRuleBuilder};
 pub use policy::{Policy, PolicyBuilder};
 pub use rule::{Filter, Nat, PacketRule};
+pub use rules::{Mixed, Rules, RulesBuilder};
 pub use words::PacketRuleBuilder;

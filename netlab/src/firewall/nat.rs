@@ -61,6 +61,22 @@ impl PacketRule<Nat> {
         let target = Target::Redirect { ports: None, flags: 0 };
         PacketRuleBuilder::new(Draft::new(netns, "redirect", "nat", Some("PREROUTING"), Some(target)))
     }
+
+    /// Lets connections pass as they are: no later rule of this chain's hook translates them. It must say its chain. Equals `-j ACCEPT`.
+    pub fn accept(netns: &Netns) -> NatRuleBuilder {
+        PacketRuleBuilder::new(Draft::new(netns, "nat accept", "nat", None, Some(Target::Accept)))
+    }
+
+    /// Sends connections through another chain of the table and, if that decides nothing, back. It must say its chain. Equals `-j CHAIN`.
+    pub fn jump(netns: &Netns, chain: impl Into<String>) -> NatRuleBuilder {
+        let chain = chain.into();
+        PacketRuleBuilder::new(Draft::new(netns, format!("nat jump {chain}"), "nat", None, Some(Target::Jump(chain))))
+    }
+
+    /// Ends the chain for connections: they go on behind the jump that led to it. It must say its chain. Equals `-j RETURN`.
+    pub fn return_(netns: &Netns) -> NatRuleBuilder {
+        PacketRuleBuilder::new(Draft::new(netns, "nat return", "nat", None, Some(Target::Return)))
+    }
 }
 
 impl PacketRuleBuilder<Nat> {
@@ -145,6 +161,16 @@ impl PacketRuleBuilder<Nat> {
         self
     }
 
+    /// Puts the rule into PREROUTING, which connections pass that come to this machine or through it.
+    pub fn prerouting(self) -> Self {
+        self.chain("PREROUTING")
+    }
+
+    /// Puts the rule into POSTROUTING, which connections pass that leave this machine.
+    pub fn postrouting(self) -> Self {
+        self.chain("POSTROUTING")
+    }
+
     /// Puts the rule into OUTPUT, which connections pass that this machine itself begins. For dnat and redirect.
     pub fn output(self) -> Self {
         self.chain("OUTPUT")
@@ -166,13 +192,10 @@ impl PacketRuleBuilder<Nat> {
     /// drops them unless something gives them another source (`NatRule::masquerade(…)`). Neither is done here. For IPv6 no sysctl
     /// helps: `::1` never leaves. `.not_addressed_to("127.0.0.0/8")` leaves the loopback alone, as Docker does where its proxy serves it.
     pub fn also_local(mut self) -> Self {
-        self.draft.also_local = true;
-        self
-    }
-
-    /// Lets the connections that are there stay as they were translated, or not translated, before.
-    pub fn keep_connections(mut self) -> Self {
-        self.draft.keep_connections = true;
+        match self.draft.target {
+            Some(Target::Dnat { .. } | Target::DnatEach { .. } | Target::Redirect { .. }) => self.draft.also_local = true,
+            _ => self.draft.wrong(".also_local", "only dnat and redirect work in OUTPUT"),
+        }
         self
     }
 }

@@ -264,7 +264,7 @@ fn put(netns: &Netns, name: &ChainName, accept: bool) -> Result<((u64, u64), u64
         }
         Ok(())
     });
-    change::own(&mut owned, &made.map_err(|(error, _)| error)?, true);
+    change::own(&mut owned, &made.map_err(|refused| refused.error)?, true);
     owned.hold(name);
     let layer = owned.policies(name).push(Some(before));
     let what = || format!("look at chain `{name}` of `{netns}`");

@@ -7,10 +7,11 @@ use std::panic::Location;
 use super::change::{self, Installed, Order};
 use super::connections::forget_connections;
 use super::lower;
+use super::plan::Plan;
 use super::words::PacketRuleBuilder;
 use crate::error::{At, Doing, Error, Result};
 use crate::netns::Netns;
-use crate::nft::transaction::{Position, describe};
+use crate::nft::transaction::describe;
 use crate::teardown;
 
 /// Of a [`PacketRule`]: it translates addresses ([`NatRule`](crate::NatRule)).
@@ -35,8 +36,9 @@ pub struct PacketRule<K> {
 }
 
 impl<K> PacketRule<K> {
+    /// Puts the rules of one fixture into the namespace.
     pub(crate) fn install(netns: &Netns, orders: &[Order], keep_connections: bool) -> Result<Self> {
-        let rules = change::install(netns, orders)?;
+        let rules = change::install(netns, orders).map_err(|failed| failed.error)?;
         let rule = Self::new(netns, rules, keep_connections);
         rule.forget_connections()?;
         Ok(rule)
@@ -56,6 +58,10 @@ impl<K> PacketRule<K> {
     /// The namespace whose rule it is.
     pub fn netns(&self) -> &Netns {
         &self.netns
+    }
+
+    pub(crate) fn keeps_connections(&self) -> bool {
+        self.keep_connections
     }
 
     pub(crate) fn rules(&self) -> &[Installed] {
@@ -83,19 +89,12 @@ impl<K> PacketRule<K> {
 
     fn replace(&mut self, other: PacketRuleBuilder<K>) -> Result<()> {
         let draft = other.draft;
-        let invalid = |why: String| Error::invalid(format!("replace the rule `{self}`"), why);
-        let mut orders = draft.orders()?;
-        let chains = |plans: Vec<_>| plans.into_iter().map(|plan: &super::plan::Plan| plan.chain_name()).collect::<Vec<_>>();
-        let (old, new) =
-            (chains(self.rules.iter().map(|rule| &rule.plan).collect()), chains(orders.iter().map(|order| &order.plan).collect()));
-        if old != new || !draft.netns.is_same(&self.netns) {
-            return Err(invalid("the other one is for another chain or namespace".to_owned()));
+        let plans: Vec<_> = draft.orders()?.into_iter().map(|order| order.plan).collect();
+        let (here, there) = (self.rules.iter().map(|rule| rule.plan.chain_name()), plans.iter().map(Plan::chain_name));
+        if !here.eq(there) || !draft.netns.is_same(&self.netns) {
+            return Err(Error::invalid(format!("replace the rule `{self}`"), "the other one is for another chain or namespace"));
         }
-        for (order, rule) in orders.iter_mut().zip(&self.rules) {
-            order.position = Position::Instead(rule.handle);
-        }
-        let rules = change::replace(&self.netns, &orders, &self.rules)?;
-        self.rules = rules;
+        self.rules = change::replace(&self.netns, plans, &self.rules)?;
         self.forget_connections()
     }
 
@@ -115,8 +114,8 @@ impl<K> PacketRule<K> {
         change::keep(&self.netns, &std::mem::take(&mut self.rules));
     }
 
-    /// Gives the rules to another owner.
-    pub(crate) fn into_rules(mut self) -> Vec<Installed> {
+    /// Gives the rules to another owner; dropping this one does nothing then.
+    pub(crate) fn take_rules(&mut self) -> Vec<Installed> {
         std::mem::take(&mut self.rules)
     }
 
@@ -153,7 +152,7 @@ impl<K> fmt::Debug for PacketRule<K> {
     }
 }
 
-impl super::plan::Plan {
+impl Plan {
     /// The rule as nft prints it.
     pub(crate) fn text(&self) -> String {
         let (table, sets) = (self.chain_name().table, lower::named_sets(self));

@@ -162,10 +162,10 @@ impl<K> PacketRuleBuilder<K> {
         self
     }
 
-    /// At most `packets` packets in every `seconds` seconds, with a burst of five. Equals `-m limit --limit PACKETS/second`.
-    pub fn limit(mut self, packets: u32, seconds: u32) -> Self {
-        let (rate, seconds) = (u64::from(packets), u64::from(seconds));
-        self.draft.test(false, Match::Limit { rate, seconds, burst: 5 });
+    /// At most that rate of packets, such as `5/second`, and as many as `burst` at once. Equals `-m limit --limit RATE --limit-burst BURST`.
+    pub fn limit(mut self, rate: &str, burst: u32) -> Self {
+        let limit = draft::rate(rate).map(|(rate, seconds)| Match::Limit { rate, seconds, burst });
+        self.draft.read(false, || draft::quoted(".limit", rate), limit);
         self
     }
 
@@ -203,6 +203,12 @@ impl<K> PacketRuleBuilder<K> {
     /// Puts the rule into a chain of that table. Equals `-t TABLE`.
     pub fn table(mut self, name: impl Into<String>) -> Self {
         self.draft.table = name.into();
+        self
+    }
+
+    /// For a rule of the table nat: lets the connections that are there stay translated, or not translated, as they are.
+    pub fn keep_connections(mut self) -> Self {
+        self.draft.keep_connections = true;
         self
     }
 

@@ -1,5 +1,7 @@
 //! Looks at one table, chain or rule.
 
+use std::collections::BTreeSet;
+
 use super::codec;
 use super::family::TableName;
 use super::message::{Message, kind};
@@ -37,6 +39,18 @@ pub(crate) fn rule(socket: &mut Socket, table: &TableName, chain: &str, handle: 
         w.put(3, &handle);
     })?;
     Ok(answers.iter().find_map(codec::read_rule).map(|(_, _, rule)| rule))
+}
+
+/// The handles of the rules of a chain.
+pub(crate) fn rule_handles(socket: &mut Socket, table: &TableName, chain: &str) -> Result<BTreeSet<u64>, Refusal> {
+    let mut w = Writer::default();
+    w.put(1, &table.name);
+    w.put(2, &chain.to_owned());
+    let listing = socket.dump(Message::new(kind::GET_RULE, Some(table.family), w.finish().unwrap_or_default()))?;
+    // Old kernels list every rule of the family.
+    let here = listing.iter().filter(|rule| attribute::<String>(&rule.attributes, 1).as_ref() == Some(&table.name));
+    let here = here.filter(|rule| attribute::<String>(&rule.attributes, 2).as_deref() == Some(chain));
+    Ok(here.filter_map(|rule| attribute(&rule.attributes, 3)).collect())
 }
 
 fn get(socket: &mut Socket, kind: u16, table: &TableName, fill: impl FnOnce(&mut Writer)) -> Result<Vec<Message>, Refusal> {

@@ -4,7 +4,7 @@ use super::super::data::Register;
 use super::super::expr::{Ct, Exthdr, Meta, Payload, Reject, RejectKind, Tproxy};
 use super::super::family::Family;
 use super::super::statement::{Key, SetRef, Source};
-use super::super::template::Template;
+use super::super::template::{self, Template};
 use super::{Loaded, Lower};
 
 const CHECKSUM_NONE: u32 = 0;
@@ -66,7 +66,8 @@ impl Lower<'_> {
         first: Register,
     ) -> Result<(Option<Register>, Option<Register>), String> {
         let Some(ports) = ports else { return Ok((None, None)) };
-        if self.transport.is_none() {
+        let has_ports = |number| template::transport(number).is_some_and(|name| template::field(name, "dport").is_some());
+        if !self.transport.is_some_and(has_ports) {
             return Err("ports can be translated only after a match for a protocol that has them, such as tcp".to_owned());
         }
         match ports {
