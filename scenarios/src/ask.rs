@@ -98,7 +98,12 @@ impl Story {
         self.fails(from, &format!("ping {address}"), Probe::ping(address), reason.into())
     }
 
-    fn fails(&mut self, from: &Netns, command: &str, probe: Probe, reason: Reason) -> Result<()> {
+    /// A probe, which `command` stands for, fails for that reason.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Differs`] if it succeeds or fails otherwise.
+    pub(crate) fn fails(&mut self, from: &Netns, command: &str, probe: Probe, reason: Reason) -> Result<()> {
         // The kernel asks for a neighbour a few times before it gives up.
         let nobody_there = matches!(reason, Reason::LocalError(libc::EHOSTUNREACH));
         let check = match &reason {
@@ -227,6 +232,16 @@ impl Story {
         let seen = neighbour_lines(on)?;
         let found = seen.iter().find(|line| *line == expected);
         self.holds(format!("{on}: {what}"), found.unwrap_or(&or_none(&seen.join("\n"))), found.is_some())
+    }
+
+    /// The machine has these nf_tables rules and no other, as `nft -s list ruleset` prints them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Differs`] if it has others.
+    pub fn ruleset(&mut self, on: &Netns, what: impl Display, expected: &[&str]) -> Result<()> {
+        let seen = on.ruleset()?.stateless().to_string().replace('\t', "    ");
+        self.equals(format!("{on}: {what}"), or_none(seen.trim_end()), or_none(&expected.join("\n")))
     }
 
     /// A name cannot be looked up: the resolver gives up for now (`EAI_AGAIN`), at once or after having waited.

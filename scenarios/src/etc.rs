@@ -17,6 +17,15 @@ pub(crate) fn write(path: &str, text: &str) -> Result<()> {
     replace(Path::new(path), text).map_err(|e| Error::World(format!("cannot write {path}: {e}")))
 }
 
+/// Removes a directory below `/etc`, with all that is in it.
+///
+/// # Errors
+///
+/// If it is not there.
+pub(crate) fn remove(directory: &str) -> Result<()> {
+    fs::remove_dir_all(directory).map_err(|e| Error::World(format!("cannot remove {directory}: {e}")))
+}
+
 /// Configures the resolver: `/etc/resolv.conf`, which glibc and musl read anew for the next look-up.
 ///
 /// # Errors

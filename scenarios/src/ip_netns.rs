@@ -18,7 +18,6 @@ pub(crate) fn add_name(of: &Netns) -> Result<()> {
 /// # Errors
 ///
 /// If there is no such name.
-#[cfg_attr(not(test), allow(dead_code, reason = "for 000.35"))]
 pub(crate) fn delete_name(name: &str) -> Result<()> {
     system::delete_name(name).map_err(|e| Error::World(format!("cannot delete the name `{name}`: {e}")))
 }
@@ -49,6 +48,15 @@ pub(crate) fn setns<T: Send>(netns: &Netns, f: impl FnOnce() -> T + Send) -> Res
     system::exec(netns, false, f).map_err(|e| Error::World(format!("cannot enter `{netns}`: {e}")))
 }
 
+/// Runs code in a network namespace that somebody makes who is in this one.
+///
+/// # Errors
+///
+/// If there can be no further namespace.
+pub(crate) fn unshared<T: Send>(netns: &Netns, f: impl FnOnce() -> T + Send) -> Result<T> {
+    setns(netns, || system::unshare_net().map(|()| f()))?.map_err(|e| Error::World(format!("cannot make a namespace in `{netns}`: {e}")))
+}
+
 #[cfg(target_os = "linux")]
 mod system {
     use std::os::fd::{AsFd, AsRawFd};
@@ -70,7 +78,6 @@ mod system {
         Ok(mount(Some(&namespace), &name, NOTHING, MsFlags::MS_BIND, NOTHING)?)
     }
 
-    #[cfg_attr(not(test), allow(dead_code, reason = "for 000.35"))]
     pub(super) fn delete_name(name: &str) -> io::Result<()> {
         let name = Path::new(NAMES).join(name);
         umount2(&name, MntFlags::MNT_DETACH)?;
@@ -88,6 +95,10 @@ mod system {
             Ok(f())
         };
         thread::scope(|scope| scope.spawn(body).join()).unwrap_or_else(|panic| panic::resume_unwind(panic))
+    }
+
+    pub(super) fn unshare_net() -> io::Result<()> {
+        Ok(unshare(CloneFlags::CLONE_NEWNET)?)
     }
 
     fn bind_files(name: &str) -> io::Result<()> {
@@ -115,6 +126,10 @@ mod system {
     }
 
     pub(super) fn delete_name(_: &str) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(super) fn unshare_net() -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 

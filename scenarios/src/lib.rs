@@ -19,7 +19,6 @@ mod etc;
 mod ip_netns;
 mod play;
 mod registry;
-
 mod stage;
 mod story;
 mod table;
@@ -28,7 +27,7 @@ mod world;
 
 pub use ask::counter;
 pub use error::{Error, Result};
-pub use play::{Outcome, Phase, Played, Way, play, test};
+pub use play::{Outcome, Phase, Played, Way, play, test, world_after};
 pub use registry::{DOCUMENTS, Selection, find_stage, markdown, near, select};
 pub use stage::{Cause, Document, Stage, Verdict};
 pub use story::{Check, Role, Story};

@@ -96,6 +96,18 @@ pub fn test(id: &str) -> Result<()> {
     }
 }
 
+/// The world as it is after a stage: its change and those of the stages before it are made, nothing is checked.
+///
+/// # Errors
+///
+/// If there is no such stage, or a change cannot be made.
+pub fn world_after(id: &str) -> Result<World> {
+    let (document, stage) = crate::find_stage(id).ok_or_else(|| Error::World(format!("there is no stage {id}")))?;
+    let mut world = build(document, stage, None)?;
+    (stage.change)(&mut world)?;
+    Ok(world)
+}
+
 type Failed = (Phase, Error);
 
 fn run(document: &Document, stage: &Stage, way: Way, story: &mut Story) -> Result<(), Failed> {

@@ -60,6 +60,13 @@ pub(crate) fn pings(pings: &[(&Netns, &str)]) -> Result<Vec<String>> {
     outcomes.into_iter().map(|outcome| Ok(word(&outcome?))).collect()
 }
 
+/// The name of the server that answers, or why none does, in a word or two as of [`pings`].
+pub(crate) fn server(from: &Netns, url: &str) -> Result<String> {
+    let outcome = from.observe(Probe::http(url).within(PATIENCE))?;
+    let name = if let Outcome::Answer(answer) = &outcome { answer.server().map(str::to_owned) } else { None };
+    Ok(name.unwrap_or_else(|| word(&outcome)))
+}
+
 fn word(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Answer(answer) => answer.ttl().map_or_else(|| "reply".to_owned(), |ttl| format!("ttl {ttl}")),

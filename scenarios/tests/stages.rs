@@ -41,11 +41,22 @@ mod doc_000 {
         stage_17_the_host_s_other_address_fails = "000.17",
         stage_18_default_route = "000.18",
         stage_19_no_internet = "000.19",
+        stage_20_ip_forward = "000.20",
+        stage_21_forward_rules_only = "000.21",
+        stage_22_masquerade = "000.22",
+        stage_23_dns_still_fails = "000.23",
+        stage_24_etc_netns = "000.24",
         stage_25_second_namespace = "000.25",
         stage_26_ambiguity = "000.26",
+        stage_27_a_network_of_its_own = "000.27",
         stage_28_bridge_home = "000.28",
         stage_29_host_to_both = "000.29",
+        stage_30_cross_pings_fail = "000.30",
+        stage_31_bridge_to_bridge = "000.31",
+        stage_32_uplink_rules = "000.32",
+        stage_33_the_host_by_192_168_0_100 = "000.33",
         stage_34_future_veth = "000.34",
+        stage_35_clean_up = "000.35",
     }
 }
 

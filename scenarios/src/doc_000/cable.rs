@@ -1,12 +1,14 @@
 //! Stages 09 to 19: a cable, addresses, a default route, and no internet yet.
 
-use netlab::{Netns, Reason, Route, VethPair, snapshot};
+use netlab::{Netns, Policy, Reason, Route, RpFilter, VethPair, snapshot};
 
-use super::{DUSTIN, SERVER_1, SERVER_2, SITE, SITE_ADDRESS, stop};
+use super::rules::DOCKER;
+use super::{CABLE, DUSTIN, SERVER_1, SERVER_2, SITE, SITE_ADDRESS, stop};
 use crate::ask::counter;
 use crate::error::{Error, Result};
 use crate::etc;
 use crate::stage::{Cause, Stage, Verdict};
+use crate::table::{self, Table};
 use crate::world::World;
 
 const HOST_END: &str = "veth_dustin";
@@ -24,7 +26,7 @@ pub(super) const STAGES: &[Stage] = &[
             let host = w.host();
             // Index 0 leaves the choice to the kernel, as `ip link add` does.
             let cable = VethPair::connect(host.iface(HOST_END).index(0).down(), host.iface(INNER_END).index(0).down())?;
-            w.keep("the cable", cable);
+            w.keep(CABLE, cable);
             Ok(())
         },
         check: |w, s| {
@@ -176,6 +178,10 @@ pub(super) const STAGES: &[Stage] = &[
         cause: Cause::Change("000.13"),
         check: |w, s| {
             s.served_as(&w.host(), "10.0.0.11:8080", SERVER_2, "10.0.0.10")?;
+            s.without("INPUT accepts in netns_dustin");
+            let closed = Policy::drop(&w.machine(DUSTIN)?).input().install()?;
+            s.not_served(&w.host(), "10.0.0.11:8080", Reason::Silence)?;
+            closed.close()?;
             s.without("server2 running");
             stop(w, SERVER_2)?;
             s.not_served(&w.host(), "10.0.0.11:8080", Reason::Refused)
@@ -193,6 +199,10 @@ pub(super) const STAGES: &[Stage] = &[
         check: |w, s| {
             let dustin = w.machine(DUSTIN)?;
             s.served_as(&dustin, "10.0.0.10:8080", SERVER_1, "10.0.0.11")?;
+            s.without("INPUT accepts on the host");
+            let closed = Policy::drop(&w.host()).input().install()?;
+            s.not_served(&dustin, "10.0.0.10:8080", Reason::Silence)?;
+            closed.close()?;
             s.without("server1 running");
             stop(w, SERVER_1)?;
             s.not_served(&dustin, "10.0.0.10:8080", Reason::Refused)
@@ -222,8 +232,9 @@ pub(super) const STAGES: &[Stage] = &[
         title: "default route",
         claim: "With a default route via 10.0.0.10 it works, because the host has 192.168.0.100, as `ip route list` shows.",
         truth: "It works, and without forwarding: what is for the host itself is delivered, by whichever device it comes. That \
-                192.168.0.100 is the host's own stands in the table `local`, which `ip route list` does not show.",
-        needs: &["arp_ignore and rp_filter are not set against it"],
+                192.168.0.100 is the host's own stands in the table `local`, which `ip route list` does not show. rp_filter does not matter, \
+                and neither does arp_ignore, but for the 8 that answers nobody: the namespace asks for its gateway, not for 192.168.0.100.",
+        needs: &["INPUT accepts", "the host answers ARP: arp_ignore is not 8"],
         commands: &["ip netns exec netns_dustin ip route add default via 10.0.0.10"],
         before: |w, s| s.not_served(&w.machine(DUSTIN)?, "192.168.0.100:8080", libc::ENETUNREACH),
         change: add_default_route,
@@ -232,10 +243,16 @@ pub(super) const STAGES: &[Stage] = &[
             s.routes(&dustin, "the default route is there", "main", &["default via 10.0.0.10 dev veth_ns_dustin", CONNECTED])?;
             s.served_as(&dustin, "192.168.0.100:8080", SERVER_1, "10.0.0.11")?;
             s.equals("host: ip_forward is 0 nevertheless", host.sysctl("net.ipv4.ip_forward")?, "0")?;
+            s.equals("host: FORWARD has seen no packet", w.kept::<Policy>(DOCKER)?.hits()?.packets, 0)?;
             s.wrong();
             s.has_no_route_to(&host, "`ip route list` has no route to 192.168.0.100", "main", "192.168.0.100")?;
             let own = "local 192.168.0.100 dev eth0 proto kernel scope host src 192.168.0.100";
-            s.has_route(&host, "`ip route list table local` has", "local", own)
+            s.has_route(&host, "`ip route list table local` has", "local", own)?;
+            s.unstated();
+            s.table("who answers netns_dustin, by arp_ignore and rp_filter of the host", &strictness(w)?, STRICTNESS)?;
+            s.without("INPUT accepts");
+            let _closed = Policy::drop(&host).input().install()?;
+            s.not_served(&dustin, "192.168.0.100:8080", Reason::Silence)
         },
         ..Stage::STILL
     },
@@ -269,6 +286,34 @@ pub(super) const STAGES: &[Stage] = &[
 const BEFORE_THE_MOVE: &str = "veth_ns_dustin before the move";
 const CONNECTED: &str = "10.0.0.0/24 dev veth_ns_dustin proto kernel scope link src 10.0.0.11";
 const HOST_ROUTES: &[&str; 2] = &["default via 192.168.0.1 dev eth0", "192.168.0.0/24 dev eth0 proto kernel scope link src 192.168.0.100"];
+
+const STRICTNESS: &[&str] = &[
+    "arp_ignore  rp_filter=0  rp_filter=1  rp_filter=2",
+    "0           server1      server1      server1",
+    "1           server1      server1      server1",
+    "2           server1      server1      server1",
+    "8           no ARP       no ARP       no ARP",
+];
+
+/// Who answers at 192.168.0.100:8080 when the host is strict about ARP and about where packets come from.
+fn strictness(w: &World) -> Result<Table> {
+    let (host, dustin) = (w.host(), w.machine(DUSTIN)?);
+    let (outer, inner) = (host.link(HOST_END)?, dustin.link(INNER_END)?);
+    let mut table = Table::new(["arp_ignore", "rp_filter=0", "rp_filter=1", "rp_filter=2"]);
+    for arp_ignore in [0, 1, 2, 8] {
+        outer.set_arp_ignore(arp_ignore)?;
+        let mut row = vec![arp_ignore.to_string()];
+        for mode in [RpFilter::Off, RpFilter::Strict, RpFilter::Loose] {
+            host.set_rp_filter(mode)?;
+            inner.flush_neighbours()?;
+            row.push(table::server(&dustin, "192.168.0.100:8080")?);
+        }
+        table.row(row);
+    }
+    outer.set_arp_ignore(0)?;
+    host.set_rp_filter(RpFilter::Off)?;
+    Ok(table)
+}
 
 /// What the host and `netns_dustin` show of the end that moves.
 fn inner_end(on: &Netns) -> Result<snapshot::Link> {

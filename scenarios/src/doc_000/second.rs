@@ -1,7 +1,8 @@
 //! Stages 25 to 27: a second namespace, in the same network as the first and yet cut off from it.
 
-use netlab::{Capture, Netns, Reason, Route, RpFilter, VethPair, capture};
+use netlab::{Capture, Netns, Policy, Reason, Route, RpFilter, VethPair, capture};
 
+use super::rules;
 use super::{DUSTIN, LEAH, SERVER_3};
 use crate::error::Result;
 use crate::ip_netns;
@@ -40,8 +41,9 @@ pub(super) const STAGES: &[Stage] = &[
             Ok(())
         },
         check: |w, s| {
-            let (host, leah) = (w.host(), w.machine(LEAH)?);
+            let host = w.host();
             s.equals("host: `ip netns list` has", ip_netns::names().join(" "), "netns_dustin netns_leah")?;
+            let leah = w.machine(LEAH)?;
             s.links(&host, "there are two cables", "lo eth0 veth_dustin veth_leah")?;
             s.ipv4_addresses(&leah, "the end has its address", "veth_ns_leah", "10.0.0.21/24")?;
             let of_leah = ["default via 10.0.0.20 dev veth_ns_leah", "10.0.0.0/24 dev veth_ns_leah proto kernel scope link src 10.0.0.21"];
@@ -106,7 +108,64 @@ pub(super) const STAGES: &[Stage] = &[
         },
         ..Stage::STILL
     },
+    Stage {
+        id: "000.27",
+        title: "a network of its own",
+        verdict: Verdict::Precondition,
+        claim: "With addresses of its own network, 10.0.1.0/24, netns_leah is reached. But each pair of cables takes two rules of FORWARD, \
+                and so does each cable for the internet.",
+        truth: "The host has a route to each network and forwards between them. Under the policy DROP, each way through it takes its own pair \
+                of rules: they grow with the square of the cables. Under ACCEPT it takes none.",
+        needs: &["FORWARD policy DROP: with ACCEPT the rules are not needed"],
+        commands: &[
+            "ip address delete 10.0.0.20/24 dev veth_leah",
+            "ip address add 10.0.1.20/24 dev veth_leah",
+            "ip netns exec netns_leah ip address delete 10.0.0.21/24 dev veth_ns_leah",
+            "ip netns exec netns_leah ip address add 10.0.1.21/24 dev veth_ns_leah",
+            "ip netns exec netns_leah ip route add default via 10.0.1.20",
+            "iptables --append FORWARD --in-interface veth_dustin --out-interface veth_leah --jump ACCEPT",
+            "iptables --append FORWARD --in-interface veth_leah --out-interface veth_dustin --jump ACCEPT",
+            "iptables --append FORWARD --in-interface veth_leah --out-interface eth0 --jump ACCEPT",
+            "iptables --append FORWARD --in-interface eth0 --out-interface veth_leah --jump ACCEPT",
+        ],
+        before: |w, s| s.no_reply(&w.host(), "10.0.0.21", libc::EHOSTUNREACH),
+        change: |w| {
+            let (host, leah) = (w.host(), w.machine(LEAH)?);
+            let (outer, inner) = (host.link("veth_leah")?, leah.link("veth_ns_leah")?);
+            w.take::<Route>("the default route of netns_leah")?.close()?;
+            outer.remove_address("10.0.0.20/24")?;
+            inner.remove_address("10.0.0.21/24")?;
+            outer.add_address("10.0.1.20/24")?.keep();
+            inner.add_address("10.0.1.21/24")?.keep();
+            w.keep("the default route of netns_leah", Route::default_via("10.0.1.20").install(&leah)?);
+            PAIRS.iter().try_for_each(|(from, to)| rules::accept(w, from, to))
+        },
+        check: |w, s| {
+            let (host, dustin, leah) = (w.host(), w.machine(DUSTIN)?, w.machine(LEAH)?);
+            s.with("FORWARD policy DROP");
+            s.replies(&host, "10.0.1.21")?;
+            s.replies(&dustin, "10.0.1.21")?;
+            s.replies(&leah, "10.0.0.11")?;
+            s.replies(&leah, "8.8.8.8")?;
+            let counts = PAIRS.iter().map(|(from, to)| Ok(rules::rule(w, from, to)?.hits()?.packets)).collect::<Result<Vec<_>>>()?;
+            s.holds("host: each of the four rules has counted packets", format!("{counts:?}"), counts.iter().all(|count| *count > 0))?;
+            PAIRS.iter().try_for_each(|(from, to)| rules::delete(w, from, to))?;
+            host.flush_connections()?;
+            s.no_reply(&dustin, "10.0.1.21", Reason::Silence)?;
+            s.no_reply(&leah, "8.8.8.8", Reason::Silence)?;
+            s.without("FORWARD policy DROP");
+            let _open = Policy::accept(&host).forward().install()?;
+            s.replies(&dustin, "10.0.1.21")?;
+            s.replies(&leah, "10.0.0.11")?;
+            s.replies(&leah, "8.8.8.8")
+        },
+        aside: true,
+        ..Stage::STILL
+    },
 ];
+
+/// The ways through the host that stage 27 opens.
+const PAIRS: &[(&str, &str)] = &[("veth_dustin", "veth_leah"), ("veth_leah", "veth_dustin"), ("veth_leah", "eth0"), ("eth0", "veth_leah")];
 
 /// What each cure cures, for each rp_filter of the host: a route to each address, and ARP answers in place of the other namespace.
 const CURES: &[&str] = &[
@@ -124,7 +183,7 @@ const CURES: &[&str] = &[
 
 fn cures(w: &World) -> Result<Table> {
     let (host, dustin, leah) = (w.host(), w.machine(DUSTIN)?, w.machine(LEAH)?);
-    host.forward_ipv4()?;
+    let _open = Policy::accept(&host).forward().install()?;
     let ends = [host.link("veth_dustin")?, host.link("veth_leah")?];
     let mut table = Table::new(["route", "proxy_arp", "rp_filter", "h→.11", "h→.21", "d→.21", "l→.11", "l→.20"]);
     let mut routes = None;
