@@ -370,16 +370,18 @@ impl Step {
 
     fn refused(&self, refusal: Refusal) -> Error {
         let blamed = refusal.offset.and_then(|offset| expression_at(&self.message.attributes, offset.checked_sub(HEADERS)?));
-        let (error, missing) = (Error::new(&self.what, refusal.clone()), refusal.is(libc::ENOENT));
-        match blamed.and_then(|place| self.exprs.get(place)) {
-            // These name something else that is missing: a set, a chain, an object.
-            Some(Expr::Lookup(_) | Expr::Immediate(_) | Expr::Objref(_) | Expr::Dynset(_)) | None => error,
-            Some(expression) if missing => {
-                let name = expression.name();
-                error.help(format!("this kernel has no `{name}` for this family: it was built without it, or its module is not loaded"))
-            }
-            Some(expression) => error.fact(format!("the kernel points at its expression `{}`", expression.name())),
+        let missing = refusal.is(libc::ENOENT);
+        let error = Error::new(&self.what, refusal);
+        let Some(expression) = blamed.and_then(|place| self.exprs.get(place)) else { return error };
+        let name = expression.name();
+        let error = error.fact(format!("the kernel points at its expression `{name}`"));
+        // These name something else that may be missing: a set, a chain, an object.
+        let names = matches!(expression, Expr::Lookup(_) | Expr::Immediate(_) | Expr::Objref(_) | Expr::Dynset(_));
+        if missing && !names {
+            return error
+                .help(format!("this kernel has no `{name}` for this family: it was built without it, or its module is not loaded"));
         }
+        error
     }
 }
 
