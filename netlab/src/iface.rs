@@ -155,7 +155,10 @@ impl Iface {
         }
         let index = match self.index {
             Some(0) => None,
-            Some(index) => Some(index),
+            Some(index) => {
+                self.netns.avoid_index(index);
+                Some(index)
+            }
             None => self.netns.choose_index(),
         };
         Ok(Plan { index, mac, mtu: self.mtu, addresses, gateways })

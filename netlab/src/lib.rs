@@ -56,6 +56,7 @@ mod neigh;
 mod netns;
 #[cfg_attr(not(test), allow(dead_code, reason = "what installs rules is for the fixtures of NAT and firewalls"))]
 pub mod nft;
+mod nsid;
 mod patience;
 mod pcapng;
 mod probe;

@@ -41,8 +41,13 @@ impl VethPair {
 
     fn create(left: &Iface, right: &Iface) -> Result<Self> {
         let (left_plan, right_plan) = (left.plan()?, right.plan()?);
-        // Only the first end of a request can be put on a bridge by it.
-        let swapped = right.master.is_some() && left.master.is_none();
+        let swapped = match (left_plan.index, right_plan.index) {
+            // The kernel heeds the index of the second end only if the first one's is chosen, too (drivers/net/veth.c).
+            (None, Some(_)) => true,
+            (Some(_), None) => false,
+            // Only the first end of a request can be put on a bridge by it.
+            _ => right.master.is_some() && left.master.is_none(),
+        };
         let [first, second] = if swapped { [(right, &right_plan), (left, &left_plan)] } else { [(left, &left_plan), (right, &right_plan)] };
         create_both(first, second).map_err(|refusal| explain(left, right, refusal))?;
         let find = |iface: &Iface, plan: &Plan| match plan.index {
@@ -51,8 +56,9 @@ impl VethPair {
         };
         // Owned from here on: whatever fails below undoes it.
         let pair = Self { left: find(left, &left_plan)?, right: find(right, &right_plan)?, armed: true };
-        if let (Some(master), Some(_)) = (&right.master, &left.master) {
-            pair.right.set_master(master)?;
+        let (second, link) = if swapped { (left, &pair.left) } else { (right, &pair.right) };
+        if let Some(master) = &second.master {
+            link.set_master(master)?;
         }
         let must_carry = left.up && right.up;
         // The first end is up already, so that the second one finds a carrier.

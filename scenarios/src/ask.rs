@@ -273,7 +273,7 @@ impl Story {
             // What gai_strerror(3) says of EAI_AGAIN in glibc and in musl; std does not tell the number.
             Err(why) => {
                 let again = why.contains("Temporary failure in name resolution") || why.contains("Try again");
-                let when = if at_once { "at once".to_owned() } else { format!("after {:.1} s", waited.as_secs_f64()) };
+                let when = if waited < AT_ONCE { "at once".to_owned() } else { format!("after {:.1} s", waited.as_secs_f64()) };
                 self.holds(check, format!("{why}, {when}"), again && (waited < AT_ONCE) == at_once)
             }
         }
@@ -319,14 +319,19 @@ fn look_up(name: &str) -> Result<String, String> {
 
 /// A link in one line: `lo: <LOOPBACK> noop DOWN`.
 fn brief(link: &snapshot::Link) -> String {
+    let word = |word: &Option<String>| word.clone().unwrap_or_else(|| "-".to_owned());
+    format!("{}: <{}> {} {}", with_peer(link), link.flags.join(","), word(&link.qdisc), word(&link.state))
+}
+
+/// A link's name, and after an `@` what it is the other end of: `eth0@if23`.
+pub(crate) fn with_peer(link: &snapshot::Link) -> String {
     let peer = match &link.peer {
         None => String::new(),
         Some(snapshot::Peer::Gone) => "@NONE".to_owned(),
         Some(snapshot::Peer::Here(name)) => format!("@{name}"),
         Some(snapshot::Peer::Elsewhere(index)) => format!("@if{index}"),
     };
-    let word = |word: &Option<String>| word.clone().unwrap_or_else(|| "-".to_owned());
-    format!("{}{peer}: <{}> {} {}", link.name, link.flags.join(","), word(&link.qdisc), word(&link.state))
+    format!("{}{peer}", link.name)
 }
 
 /// The lines of `ip route list table TABLE`.

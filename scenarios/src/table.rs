@@ -1,5 +1,6 @@
 //! Tables of what comes of one question under several conditions.
 
+use std::fmt;
 use std::thread;
 use std::time::Duration;
 
@@ -10,6 +11,8 @@ use crate::story::Story;
 
 /// How long a ping of a table may take. Those that fail otherwise than by silence do so within a tenth of it.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How long nothing must come where silence is expected. Others of its row reply.
+const SILENCE: Duration = Duration::from_millis(300);
 
 /// Rows of words, each column as wide as its widest.
 #[derive(Debug)]
@@ -19,6 +22,11 @@ impl Table {
     /// A table with its headings.
     pub(crate) fn new<const N: usize>(headings: [&str; N]) -> Self {
         Self(vec![headings.map(str::to_owned).into()])
+    }
+
+    /// A table of these rows, the first of which has the headings.
+    pub(crate) fn of<const N: usize>(rows: &[[&str; N]]) -> Self {
+        Self(rows.iter().map(|row| row.map(str::to_owned).into()).collect())
     }
 
     /// Adds a row.
@@ -38,6 +46,12 @@ impl Table {
     }
 }
 
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.lines().join("\n"))
+    }
+}
+
 impl Story {
     /// The table has these lines: the headings, then a line for each row.
     ///
@@ -45,14 +59,22 @@ impl Story {
     ///
     /// [`Error::Differs`](crate::Error::Differs) if one is otherwise.
     pub(crate) fn table(&mut self, check: impl Into<String>, table: &Table, expected: &[&str]) -> Result<()> {
-        self.equals(check, table.lines().join("\n"), expected.join("\n"))
+        self.equals(check, table.to_string(), expected.join("\n"))
     }
 }
 
 /// What comes of pings that are sent at the same time, each in a word or two: `ttl 64`, `silent`, `no ARP` where nobody answers ARP, or the
 /// errno.
 pub(crate) fn pings(pings: &[(&Netns, &str)]) -> Result<Vec<String>> {
-    let ping = |(from, to): (&Netns, &str)| from.observe(Probe::ping(to).within(PATIENCE));
+    let unknown: Vec<_> = pings.iter().map(|(from, to)| (*from, *to, "")).collect();
+    expected_pings(&unknown)
+}
+
+/// As [`pings`], each with the word that is expected of it: nobody waits longer than necessary where that is `silent`.
+pub(crate) fn expected_pings(pings: &[(&Netns, &str, &str)]) -> Result<Vec<String>> {
+    let ping = |(from, to, expected): (&Netns, &str, &str)| {
+        from.observe(Probe::ping(to).within(if expected == "silent" { SILENCE } else { PATIENCE }))
+    };
     let outcomes = thread::scope(|scope| {
         let running: Vec<_> = pings.iter().map(|asked| scope.spawn(move || ping(*asked))).collect();
         running.into_iter().map(|ping| ping.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect::<Vec<_>>()

@@ -1,5 +1,6 @@
 //! The state of a tutorial: its machines, and the fixtures that its stages leave behind.
 
+mod docker;
 mod outside;
 
 use std::any::Any;
@@ -7,6 +8,7 @@ use std::collections::BTreeMap;
 
 use netlab::Netns;
 
+pub(crate) use self::docker::{Container, Daemon, Network};
 pub(crate) use self::outside::{INTERNET, NAME_SERVER, Names};
 use crate::error::{Error, Result};
 
@@ -67,6 +69,16 @@ impl World {
     /// If no stage has kept one of that name and type.
     pub fn kept<T: Any>(&self, name: &str) -> Result<&T> {
         let fixture = self.kept.get(name).and_then(|fixture| fixture.downcast_ref());
+        fixture.ok_or_else(|| Error::World(format!("there is no `{name}` at this stage")))
+    }
+
+    /// The fixture that was kept under that name, to be changed.
+    ///
+    /// # Errors
+    ///
+    /// If no stage has kept one of that name and type.
+    pub fn kept_mut<T: Any>(&mut self, name: &str) -> Result<&mut T> {
+        let fixture = self.kept.get_mut(name).and_then(|fixture| fixture.downcast_mut());
         fixture.ok_or_else(|| Error::World(format!("there is no `{name}` at this stage")))
     }
 

@@ -86,6 +86,27 @@ mod doc_001 {
     }
 }
 
+mod doc_002 {
+    stages! { "002":
+        stage_01_invisible_namespaces = "002.01",
+        stage_03_inside = "002.03",
+        stage_04_on_the_host = "002.04",
+        stage_05_ports_and_addresses = "002.05",
+        stage_06_con1_to_con2 = "002.06",
+        stage_07_con1_to_con3 = "002.07",
+        stage_08_the_number_behind_if = "002.08",
+        stage_09_what_the_host_lists = "002.09",
+        stage_10_what_a_container_lists = "002.10",
+        stage_11_sample = "002.11",
+        stage_12_veth1_and_veth2 = "002.12",
+        stage_13_veth2_moves = "002.13",
+        stage_14_nine_steps = "002.14",
+        stage_15_host_and_sample = "002.15",
+        stage_16_8_8_8_8 = "002.16",
+        stage_17_a_name = "002.17",
+    }
+}
+
 #[test]
 fn a_stage_that_is_not_there_is_an_error() {
     let e = scenarios::test("000.99").unwrap_err();
