@@ -2,26 +2,21 @@
 
 use std::panic::Location;
 
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
-use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{BridgeStpState, InfoBridge, InfoData, InfoKind, LinkAttribute, LinkInfo};
 
-use crate::error::{At, Doing, Error, Result};
+use crate::device::{Device, Recipe, verbs};
+use crate::error::{At, Doing, Result};
 use crate::iface::Iface;
-use crate::link::Link;
-use crate::sys::Refusal;
-use crate::teardown;
 use crate::veth::VethPair;
 
 /// A bridge: a switch whose ports are interfaces of one namespace, and an interface of that namespace itself. It goes when it is dropped.
 ///
-/// It forwards at once: spanning tree is off and the forward delay is 0.
+/// It forwards at once: spanning tree is off and the forward delay is 0. When it goes, its ports stay, as plain interfaces.
 #[derive(Debug)]
 #[must_use = "the bridge goes as soon as it is dropped: bind it, as in `let lan = Bridge::new(…)?;`"]
-pub struct Bridge {
-    link: Link,
-    armed: bool,
-}
+pub struct Bridge(Device);
+
+verbs!(Bridge);
 
 impl Bridge {
     /// Makes a bridge from the description of its own interface, such as `host.iface("br0").addr("10.1.1.1/24")`.
@@ -30,8 +25,8 @@ impl Bridge {
     ///
     /// # Errors
     ///
-    /// A bad value in the description ([`is_invalid_input`](Error::is_invalid_input)), or a name or index that is taken
-    /// ([`is_exists`](Error::is_exists)). Nothing is left behind then.
+    /// A bad value in the description ([`is_invalid_input`](crate::Error::is_invalid_input)), or a name or index that is taken
+    /// ([`is_exists`](crate::Error::is_exists)). Nothing is left behind then.
     #[track_caller]
     pub fn new(iface: Iface) -> Result<Self> {
         let here = Location::caller();
@@ -39,22 +34,8 @@ impl Bridge {
     }
 
     fn create(iface: &Iface) -> Result<Self> {
-        let plan = iface.plan()?;
-        let mut message = plan.link_message(iface);
-        message.attributes.push(LinkAttribute::LinkInfo(vec![
-            LinkInfo::Kind(InfoKind::Bridge),
-            LinkInfo::Data(InfoData::Bridge(vec![InfoBridge::StpState(BridgeStpState::Disabled), InfoBridge::ForwardDelay(0)])),
-        ]));
-        let what = || format!("create bridge `{}`", iface.place());
-        iface.netns.request(RouteNetlinkMessage::NewLink(message), NLM_F_CREATE | NLM_F_EXCL).doing(what)?;
-        let index = match plan.index {
-            Some(index) => index,
-            None => iface.netns.link(&iface.name)?.index(),
-        };
-        let bridge = Self { link: Link::new(&iface.netns, index, &iface.name), armed: true };
-        // A bridge without ports has no far end: whether it has a carrier depends on the ports that come.
-        bridge.link.configure(iface, &plan, false)?;
-        Ok(bridge)
+        let data = InfoData::Bridge(vec![InfoBridge::StpState(BridgeStpState::Disabled), InfoBridge::ForwardDelay(0)]);
+        Device::create(iface, Recipe::new(InfoKind::Bridge, Some(data))).map(Self)
     }
 
     /// Plugs a machine in: a cable from `machine` to a new port of this bridge, named after the machine.
@@ -67,21 +48,16 @@ impl Bridge {
     #[track_caller]
     pub fn plug(&self, machine: Iface) -> Result<VethPair> {
         let here = Location::caller();
-        let port = self.link.netns().iface(self.free_port_name(machine.netns.name())).master(&self.link);
+        let port = self.link().netns().iface(self.free_port_name(machine.netns.name())).master(self.link());
         VethPair::connect(machine, port).at(here)
     }
 
     fn free_port_name(&self, machine: &str) -> String {
         let stem: String =
             machine.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '-' }).take(11).collect();
-        let netns = self.link.netns();
+        let netns = self.link().netns();
         let names = std::iter::once(stem.clone()).chain((1..).map(|n| format!("{stem}.{n}")));
         names.into_iter().find(|name| netns.link(name).is_err()).unwrap_or(stem)
-    }
-
-    /// The bridge's own interface.
-    pub fn link(&self) -> &Link {
-        &self.link
     }
 
     /// Turns the spanning tree protocol of the kernel on or off. Equals `ip link set NAME type bridge stp_state 1`.
@@ -119,48 +95,6 @@ impl Bridge {
 
     fn set(&self, value: InfoBridge, what: &str, here: &'static Location<'static>) -> Result<()> {
         let info = vec![LinkInfo::Kind(InfoKind::Bridge), LinkInfo::Data(InfoData::Bridge(vec![value]))];
-        self.link.set_new(LinkAttribute::LinkInfo(info)).doing(|| format!("{what} `{}`", self.link)).at(here)
-    }
-
-    /// Takes the bridge away and waits until the kernel has deleted it, about 40 ms. Its ports stay, as plain interfaces.
-    ///
-    /// # Errors
-    ///
-    /// If the kernel refuses.
-    #[track_caller]
-    pub fn close(mut self) -> Result<()> {
-        let here = Location::caller();
-        self.armed = false;
-        self.link.delete().doing(|| self.undo()).at(here)
-    }
-
-    /// Leaves the bridge: it goes with its namespace.
-    pub fn keep(mut self) -> Link {
-        self.armed = false;
-        self.link.clone()
-    }
-
-    fn undo(&self) -> String {
-        format!("delete bridge `{}`", self.link)
-    }
-
-    fn remove(&self) -> Result<(), Refusal> {
-        if self.link.netns().ours() { self.link.retire().map(drop) } else { self.link.delete() }
-    }
-}
-
-impl Drop for Bridge {
-    fn drop(&mut self) {
-        if self.armed
-            && let Err(refusal) = self.remove()
-        {
-            teardown::failed(Error::new(self.undo(), refusal));
-        }
-    }
-}
-
-impl AsRef<Link> for Bridge {
-    fn as_ref(&self) -> &Link {
-        &self.link
+        self.link().set_new(LinkAttribute::LinkInfo(info)).doing(|| format!("{what} `{}`", self.link())).at(here)
     }
 }

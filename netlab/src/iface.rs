@@ -1,4 +1,4 @@
-//! One end of a cable, described.
+//! An interface, described.
 
 use std::fmt::Display;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -22,17 +22,17 @@ const NAME_BYTES: usize = 15;
 
 /// An interface, described: a name in a namespace, with addresses, gateway, MTU, MAC address and index.
 ///
-/// A description does nothing. [`VethPair::connect`](crate::VethPair::connect) and [`Bridge::new`](crate::Bridge::new) make it true, and
-/// report a bad value in it. Every value but the name has a default: no address, the kernel's MTU, a MAC address that follows from the names
+/// A description does nothing. [`VethPair::connect`](crate::VethPair::connect), [`Bridge::new`](crate::Bridge::new) and the other fixtures of
+/// links make it true, and report a bad value in it. Every value but the name has a default: no address, the kernel's MTU, a MAC address that follows from the names
 /// of namespace and interface, and the next free index, so that two runs of a test see the same.
 #[derive(Debug, Clone)]
-#[must_use = "a description does nothing: give it to `VethPair::connect` or `Bridge::new`"]
+#[must_use = "a description does nothing: give it to `VethPair::connect`, `Bridge::new` or another fixture"]
 pub struct Iface {
     pub(crate) netns: Netns,
     pub(crate) name: String,
     addresses: Vec<AddressBuilder>,
     gateways: Vec<String>,
-    mtu: Option<u32>,
+    pub(crate) mtu: Option<u32>,
     mac: Option<String>,
     random_mac: bool,
     index: Option<u32>,
@@ -123,7 +123,7 @@ impl Iface {
         self
     }
 
-    /// Makes the interface a port of a bridge (`ip link set NAME master BRIDGE`).
+    /// Makes the interface a port of a bridge, or of a VRF (`ip link set NAME master BRIDGE`).
     pub fn master(mut self, bridge: impl AsRef<Link>) -> Self {
         self.master = Some(bridge.as_ref().clone());
         self
@@ -162,6 +162,10 @@ impl Iface {
             None => self.netns.choose_index(),
         };
         Ok(Plan { index, mac, mtu: self.mtu, addresses, gateways })
+    }
+
+    pub(crate) fn has_chosen_mac(&self) -> bool {
+        self.mac.is_some()
     }
 
     pub(crate) fn check_name(&self) -> Result<()> {

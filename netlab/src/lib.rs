@@ -21,7 +21,8 @@
 //! |---|---|
 //! | a machine for a test, or for a program | [`macro@test`], [`Machine`] |
 //! | machines inside it, and code and programs in them | [`Netns`], [`Process`] |
-//! | cables, switches and what hangs on them | [`VethPair`], [`Bridge`], [`Iface`], [`Link`] |
+//! | cables, switches and what hangs on them | [`VethPair`], [`Bridge`], [`Iface`], [`Link`], [`Fdb`] |
+//! | overlays, and links upon links | [`Vxlan`], [`Macvlan`]; where the kernel has them [`Ipvlan`], [`Vlan`], [`Vrf`], [`Dummy`], [`Ipip`], [`Gre`] |
 //! | addresses, routes, policy rules, neighbours, sysctls, files | [`Address`], [`Route`], [`Rule`], [`Neigh`], [`Sysctl`], [`PrivateFile`] |
 //! | somebody who answers, and somebody who asks | [`Responder`], [`Probe`], [`Netns::probe`], [`Netns::expect_unreachable`] |
 //! | what the kernel has, as iproute2 and nft print it | [`snapshot`], [`Netns::routes`], [`Netns::ruleset`] |
@@ -41,16 +42,24 @@ mod bridge;
 pub mod capture;
 mod cidr;
 pub mod conntrack;
+mod device;
+mod dummy;
 mod endpoint;
 mod entry;
 mod error;
+mod fdb;
+mod feature;
 mod files;
 #[allow(dead_code)]
 mod firewall;
+mod gre;
 mod iface;
+mod ipip;
+mod ipvlan;
 mod isolate;
 mod layers;
 mod link;
+mod macvlan;
 mod messages;
 mod neigh;
 mod netns;
@@ -59,6 +68,7 @@ pub mod nft;
 mod nsid;
 mod patience;
 mod pcapng;
+mod port;
 mod probe;
 mod process;
 mod route;
@@ -71,22 +81,32 @@ mod sysctl;
 #[cfg(feature = "tokio")]
 mod task;
 mod teardown;
+mod tunnel;
 mod veth;
+mod vlan;
+mod vrf;
+mod vxlan;
 
 pub use addr::AddressBuilder;
 pub use address::Address;
 pub use bridge::Bridge;
 pub use capture::Capture;
 pub use conntrack::{Connection, Connections, Flow};
+pub use dummy::Dummy;
 pub use error::{Error, Result};
+pub use fdb::{Fdb, FdbBuilder};
 pub use files::PrivateFile;
 pub use firewall::{
     Filter, FilterRule, FilterRuleBuilder, Mixed, Nat, NatRule, NatRuleBuilder, PacketRule, PacketRuleBuilder, Policy, PolicyBuilder,
     RuleChain, RuleChainBuilder, Rules, RulesBuilder,
 };
+pub use gre::{Gre, GreBuilder};
 pub use iface::Iface;
+pub use ipip::{Ipip, IpipBuilder};
+pub use ipvlan::Ipvlan;
 pub use isolate::Machine;
 pub use link::Link;
+pub use macvlan::Macvlan;
 pub use neigh::{Neigh, NeighBuilder};
 pub use netns::Netns;
 pub use probe::{Answer, IcmpError, IcmpKind, Outcome, Probe, Reason, Unreachable};
@@ -98,6 +118,9 @@ pub use sysctl::{RpFilter, Sysctl};
 #[cfg(feature = "tokio")]
 pub use task::Task;
 pub use veth::VethPair;
+pub use vlan::Vlan;
+pub use vrf::Vrf;
+pub use vxlan::{Vxlan, VxlanBuilder};
 
 #[doc = include_str!("isolate/attribute.md")]
 pub use netlab_macros::test;

@@ -10,9 +10,7 @@ use std::time::{Duration, Instant};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
-use netlink_packet_route::link::{
-    BridgePortState, InfoBridgePort, InfoPortData, InfoPortKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
-};
+use netlink_packet_route::link::{BridgePortState, InfoBridgePort, InfoPortData, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
 
 use crate::cidr;
 use crate::error::{At, Doing, Error, Result};
@@ -145,7 +143,7 @@ impl Link {
         Ok(())
     }
 
-    /// Makes the interface a port of a bridge and waits until it forwards. Equals `ip link set NAME master BRIDGE`.
+    /// Makes the interface a port of a bridge, or of a VRF, and waits until it forwards. Equals `ip link set NAME master BRIDGE`.
     ///
     /// # Errors
     ///
@@ -162,7 +160,7 @@ impl Link {
         self.settle(false).at(here)
     }
 
-    /// Takes the interface off its bridge. Equals `ip link set NAME nomaster`.
+    /// Takes the interface off its bridge or VRF. Equals `ip link set NAME nomaster`.
     ///
     /// # Errors
     ///
@@ -171,32 +169,6 @@ impl Link {
     pub fn set_nomaster(&self) -> Result<()> {
         let here = Location::caller();
         self.set(LinkAttribute::Controller(0)).doing(|| format!("take `{self}` off its bridge")).at(here)
-    }
-
-    /// Lets the bridge send a frame back out of the port that it came in by, or not.
-    ///
-    /// Equals `bridge link set dev NAME hairpin on`.
-    ///
-    /// # Errors
-    ///
-    /// If the interface is not a bridge port.
-    #[track_caller]
-    pub fn set_hairpin(&self, on: bool) -> Result<()> {
-        let here = Location::caller();
-        self.set_port(InfoBridgePort::HairpinMode(on)).doing(|| format!("set hairpin of `{self}`")).at(here)
-    }
-
-    /// Keeps the port from talking to other isolated ports of its bridge, or not.
-    ///
-    /// Equals `bridge link set dev NAME isolated on`.
-    ///
-    /// # Errors
-    ///
-    /// If the interface is not a bridge port.
-    #[track_caller]
-    pub fn set_isolated(&self, on: bool) -> Result<()> {
-        let here = Location::caller();
-        self.set_port(InfoBridgePort::Isolated(on)).doing(|| format!("set isolation of `{self}`")).at(here)
     }
 
     /// Moves the interface into another namespace, down and without its addresses, as the kernel does it.
@@ -247,7 +219,12 @@ impl Link {
         let index = netns.link(&name)?.index();
         netns.avoid_index(index);
         // To its new namespace it is a new link, with the kernel's patience.
-        netns.batch(patience::requests(index).collect()).doing(|| format!("set how long the neighbours of `{self}` may take"))?;
+        match netns.batch(patience::requests(index).collect()) {
+            Err(refusal) if !patience::has_no_neighbours(&refusal) => {
+                return Err(Error::new(format!("set how long the neighbours of `{self}` may take"), refusal));
+            }
+            _ => {}
+        }
         *lock(&self.0) = State { netns: netns.clone(), index, name };
         Ok(())
     }
@@ -280,13 +257,6 @@ impl Link {
 
     fn set_flags(&self, flags: LinkFlags, mask: LinkFlags) -> Result<(), Refusal> {
         self.netns().request(RouteNetlinkMessage::SetLink(self.flags_message(flags, mask)), 0).map(drop)
-    }
-
-    fn set_port(&self, value: InfoBridgePort) -> Result<(), Refusal> {
-        self.set_new(LinkAttribute::LinkInfo(vec![
-            LinkInfo::PortKind(InfoPortKind::Bridge),
-            LinkInfo::PortData(InfoPortData::BridgePort(vec![value])),
-        ]))
     }
 
     /// What the kernel says of the link now. The question makes it take note of a carrier change first.
@@ -354,13 +324,18 @@ impl Link {
             let message = self.flags_message(LinkFlags::Up, LinkFlags::Up);
             steps.push((format!("set `{self}` up"), Request::new(RouteNetlinkMessage::SetLink(message), 0)));
         }
+        steps.extend(plan.requests(self));
+        let patience = steps.len();
         steps
             .extend(patience::requests(self.index()).map(|request| (format!("set how long the neighbours of `{self}` may take"), request)));
-        steps.extend(plan.requests(self));
         let last = steps.len();
         steps.push((format!("look at `{self}`"), Request::new(RouteNetlinkMessage::GetLink(self.message()), 0)));
         let (mut words, requests): (Vec<_>, Vec<_>) = steps.into_iter().unzip();
-        let answers = self.netns().batch(requests).map_err(|refusal| Error::new(words.swap_remove(refusal.request), refusal))?;
+        let answers = match self.netns().batch(requests) {
+            // The first refusal, so all was done that matters.
+            Err(refusal) if refusal.request >= patience && patience::has_no_neighbours(&refusal) => Vec::new(),
+            answers => answers.map_err(|refusal| Error::new(words.swap_remove(refusal.request), refusal))?,
+        };
         let settled = answers
             .get(last)
             .and_then(|answers| answers.iter().find_map(as_link))
@@ -420,6 +395,14 @@ fn into_link(message: RouteNetlinkMessage) -> Option<LinkMessage> {
         RouteNetlinkMessage::NewLink(link) => Some(link),
         _ => None,
     }
+}
+
+/// The MTU of a link that the kernel was asked for.
+pub(crate) fn mtu(link: &LinkMessage) -> Option<u32> {
+    link.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::Mtu(bytes) => Some(*bytes),
+        _ => None,
+    })
 }
 
 /// Whether the link is no bridge port, or one that forwards, or one that cannot because it is down.

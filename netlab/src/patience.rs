@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use netlink_packet_route::neighbour_table::{NeighbourTableAttribute, NeighbourTableMessage, NeighbourTableParameter};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
+use crate::sys::Refusal;
 use crate::sys::netlink::Request;
 
 /// Between two tries to resolve a neighbour, in milliseconds; the kernel makes three, and its own default is a second.
@@ -30,6 +31,11 @@ pub(crate) fn requests(index: u32) -> impl Iterator<Item = Request<RouteNetlinkM
         message.attributes.push(NeighbourTableAttribute::Parms(parameters));
         Request::new(RouteNetlinkMessage::SetNeighbourTable(message), 0)
     })
+}
+
+/// Whether that is what the kernel says of a link that has no neighbours of the family: with an MTU below 1280, a link has no IPv6.
+pub(crate) fn has_no_neighbours(refusal: &Refusal) -> bool {
+    refusal.is(libc::ENOENT)
 }
 
 fn has_ipv6() -> bool {
