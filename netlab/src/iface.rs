@@ -165,7 +165,7 @@ impl Iface {
     }
 
     pub(crate) fn has_chosen_mac(&self) -> bool {
-        self.mac.is_some()
+        self.mac.is_some() && !self.random_mac
     }
 
     pub(crate) fn check_name(&self) -> Result<()> {
