@@ -1,6 +1,7 @@
 //! Waiting for a connection to come, to change, to go.
 
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader, Read};
+use std::net::{Shutdown, TcpStream};
 
 use netlab::{Flow, Netns, Result};
 
@@ -13,7 +14,11 @@ fn a_state_is_waited_for() -> Result<()> {
     let server = host.tcp_server("127.0.0.1:80")?;
     let client = host.run(|| TcpStream::connect("127.0.0.1:80"))?.unwrap();
     host.expect_connection(Flow::tcp().to(":80").state("ESTABLISHED").status("ASSURED"))?;
-    client.shutdown(std::net::Shutdown::Both).unwrap();
+    // With its greeting read, and the end of both directions awaited: else it ends with a reset, and in CLOSE.
+    let mut lines = BufReader::new(client);
+    lines.read_line(&mut String::new()).unwrap();
+    lines.get_ref().shutdown(Shutdown::Write).unwrap();
+    assert_eq!(lines.read_to_end(&mut Vec::new()).unwrap(), 0);
     host.expect_connection(Flow::tcp().to(":80").state("TIME_WAIT"))?;
     host.expect_no_connection(Flow::tcp().state("ESTABLISHED"))?;
     drop(server);
