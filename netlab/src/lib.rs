@@ -113,7 +113,7 @@ pub use probe::{Answer, IcmpError, IcmpKind, Outcome, Probe, Reason, Unreachable
 pub use process::{Process, ProcessPlan};
 pub use route::{Route, RouteBuilder};
 pub use rule::{Rule, RuleBuilder};
-pub use serve::{Bound, Responder, Serve, Speaks};
+pub use serve::{Bound, Responder, Serve, Speaks, StunServer};
 pub use sysctl::{RpFilter, Sysctl};
 #[cfg(feature = "tokio")]
 pub use task::Task;

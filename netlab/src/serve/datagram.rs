@@ -9,7 +9,7 @@ use crate::sys::socket::UdpServer;
 use crate::sys::traffic::Interest;
 
 /// Datagrams that are served in one turn, so that a flood at one responder does not starve the others.
-const TURN: usize = 64;
+pub(super) const TURN: usize = 64;
 
 pub(super) struct Datagrams {
     pub(super) socket: UdpServer,

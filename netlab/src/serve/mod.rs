@@ -7,6 +7,7 @@ mod ledger;
 mod proxy;
 mod reactor;
 mod stream;
+pub(crate) mod stun;
 
 use std::fmt::{self, Display};
 use std::io;
@@ -21,6 +22,7 @@ use self::ledger::Ledger;
 use self::proxy::Proxy;
 use self::reactor::{Reactor, Source};
 use self::stream::{Listener, Service};
+pub use self::stun::StunServer;
 use crate::endpoint;
 use crate::error::{Error, Result};
 use crate::netns::{Netns, lock};

@@ -324,6 +324,10 @@ pub(crate) mod socket {
         pub(crate) fn answer(&self, _bytes: &[u8], _path: &Path) -> io::Result<()> {
             match self.0 {}
         }
+
+        pub(crate) fn send(&self, _bytes: &[u8], _to: SocketAddr) -> io::Result<()> {
+            match self.0 {}
+        }
     }
 
     impl From<UdpServer> for OwnedFd {

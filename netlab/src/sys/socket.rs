@@ -334,6 +334,13 @@ impl UdpServer {
     }
 }
 
+impl UdpServer {
+    /// Sends from the address to which it is bound.
+    pub(crate) fn send(&self, bytes: &[u8], to: SocketAddr) -> io::Result<()> {
+        self.0.send_to(bytes, &SockAddr::from(to)).map(drop)
+    }
+}
+
 impl From<UdpServer> for OwnedFd {
     fn from(server: UdpServer) -> Self {
         server.0.into()
