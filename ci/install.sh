@@ -12,6 +12,7 @@ packages=(
   nftables        # oracle
   procps          # ps in the census
   python3         # floods, and frames that no kernel would send
+  stun-client     # oracle
   tcpdump         # oracle
   tshark          # oracle
   uidmap          # newuidmap, for full id maps

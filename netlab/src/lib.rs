@@ -61,6 +61,7 @@ mod layers;
 mod link;
 mod macvlan;
 mod messages;
+pub mod nat_behaviour;
 mod neigh;
 mod netns;
 #[cfg_attr(not(test), allow(dead_code, reason = "what installs rules is for the fixtures of NAT and firewalls"))]
@@ -107,6 +108,7 @@ pub use ipvlan::Ipvlan;
 pub use isolate::Machine;
 pub use link::Link;
 pub use macvlan::Macvlan;
+pub use nat_behaviour::{NatBehaviour, NatGateway};
 pub use neigh::{Neigh, NeighBuilder};
 pub use netns::Netns;
 pub use probe::{Answer, IcmpError, IcmpKind, Outcome, Probe, Reason, Unreachable};

@@ -122,7 +122,12 @@ impl Lift<'_> {
                         self.push(Statement::Match { key, op, operand: Operand::Set(map) })
                     }
                     Some(Register::VERDICT) => self.push(Statement::VerdictMap { key, map }),
-                    Some(dreg) => self.load(dreg, Key::Map { key: Box::new(key), map }),
+                    Some(dreg) => {
+                        // It fills as many registers as it gives fields: nothing else is in them any more.
+                        let fields = u8::try_from(set.data_types().len()).unwrap_or(1);
+                        (1..fields).for_each(|field| drop(self.registers.remove(&dreg.after(4 * usize::from(field)))));
+                        self.load(dreg, Key::Map { key: Box::new(key), map })
+                    }
                 }
             }
             Expr::Dynset(e) => self.update(e),
@@ -319,7 +324,11 @@ impl Lift<'_> {
     fn update(&mut self, e: &Dynset) -> Option<()> {
         let set = self.set_of(&e.set, e.set_id)?;
         let key = self.gather(e.key, set.key_len as usize)?;
-        let (name, data) = (set.name.clone(), self.source(e.data, None));
+        let data = match (e.data, set.data_len) {
+            (Some(register), Some(bytes)) if set.data_types().len() > 1 => Some(Source::Key(self.gather(register, bytes as usize)?)),
+            (register, _) => self.source(register, None),
+        };
+        let name = set.name.clone();
         let several = e.expressions.iter().flatten();
         let exprs = e.expression.iter().chain(several).map(|stateful| (*stateful.0).clone()).collect();
         self.push(Statement::Update { set: name, op: e.op, key, data, timeout: e.timeout.filter(|t| *t != 0), exprs })

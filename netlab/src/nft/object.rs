@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::data::Data;
 use super::expr::{Counter, Expr};
 use super::family::Family;
+use super::types::DataType;
 
 /// A table of one family, with its sets and chains.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -195,6 +196,11 @@ pub(crate) struct Set {
 impl Set {
     pub(crate) fn is(&self, flag: u32) -> bool {
         self.flags & flag != 0
+    }
+
+    /// The types of the values that a map gives, one for each field.
+    pub(crate) fn data_types(&self) -> Vec<DataType> {
+        self.data_type.map(DataType::split).unwrap_or_default()
     }
 }
 

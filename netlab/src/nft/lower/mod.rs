@@ -11,8 +11,8 @@ use super::expr::{
 };
 use super::family::Family;
 use super::object::{Rule, Set, set_flags};
-use super::statement::{Key, Operand, SetRef, Source, Statement};
-use super::template::{Template, transport_number};
+use super::statement::{Key, Operand, SetRef, Source, Span, Statement};
+use super::template::{self, Template, transport_number};
 use super::types::DataType;
 use set::{anonymous, place};
 
@@ -23,7 +23,8 @@ const DYNSET_EXPRESSION: u32 = 2;
 
 /// The rule that the statements say. `sets` are the named ones of the table. The error is a sentence about a statement that makes no sense.
 pub(crate) fn lower(family: Family, statements: &[Statement], sets: &[Set]) -> Result<Rule, String> {
-    let mut lower = Lower { family, sets, rule: Rule::default(), network: None, transport: None, ether: false, vlan: false };
+    let mut lower =
+        Lower { family, sets, rule: Rule::default(), network: None, transport: None, has_ports: false, ether: false, vlan: false };
     lower.network = match family {
         Family::Ip => Some("ip"),
         Family::Ip6 => Some("ip6"),
@@ -44,6 +45,8 @@ struct Lower<'a> {
     /// What the rule has established about the packet so far.
     network: Option<&'static str>,
     transport: Option<u8>,
+    /// Whether it is of a protocol that has ports, whichever.
+    has_ports: bool,
     ether: bool,
     vlan: bool,
 }
@@ -196,7 +199,10 @@ impl Lower<'_> {
                 let op = if op == CmpOp::EQ { CmpOp::NEQ } else { CmpOp::EQ };
                 self.push(Cmp { sreg, op, data: Data::Value(nothing) });
             }
-            Operand::Set(set) => self.look_up(key, loaded, set, None, op == CmpOp::NEQ)?,
+            Operand::Set(set) => {
+                self.look_up(key, loaded, set, None, op == CmpOp::NEQ)?;
+                self.has_ports |= op == CmpOp::EQ && *key == Key::Meta(MetaKey::L4PROTO) && has_ports(set);
+            }
             Operand::Prefix(..) => {}
         }
         Ok(())
@@ -449,6 +455,18 @@ impl Lower<'_> {
         self.push(Dynset { set, set_id: None, op, key: loaded.register, data, timeout, expression, flags, expressions });
         Ok(())
     }
+}
+
+/// Whether a transport protocol has ports.
+fn is_ported(number: u8) -> bool {
+    template::transport(number).is_some_and(|name| template::field(name, "dport").is_some())
+}
+
+/// Whether all protocols of a set have ports.
+fn has_ports(set: &SetRef) -> bool {
+    let SetRef::Anonymous(items) = set else { return false };
+    let ported = |(from, to): &Span| to.is_none() && matches!(from.as_slice(), [number] if is_ported(*number));
+    items.items.iter().flat_map(|item| &item.key).all(ported)
 }
 
 /// Only the lowest bits of a number.

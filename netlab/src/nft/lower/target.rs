@@ -4,8 +4,8 @@ use super::super::data::Register;
 use super::super::expr::{Ct, Exthdr, Meta, Payload, Reject, RejectKind, Tproxy};
 use super::super::family::Family;
 use super::super::statement::{Key, SetRef, Source};
-use super::super::template::{self, Template};
-use super::{Loaded, Lower};
+use super::super::template::Template;
+use super::{Loaded, Lower, is_ported};
 
 const CHECKSUM_NONE: u32 = 0;
 const CHECKSUM_INET: u32 = 1;
@@ -56,6 +56,11 @@ impl Lower<'_> {
                 _ => {}
             }
         }
+        if let Some(Source::Key(Key::Map { map: SetRef::Named(name), .. })) = address
+            && self.sets.iter().any(|set| set.name == *name && set.data_types().len() > 1)
+        {
+            return Ok([least, None, Some(first.after(bytes)), None]);
+        }
         let (port_min, port_max) = self.port_registers(port, first.after(2 * bytes))?;
         Ok([least, greatest, port_min, port_max])
     }
@@ -66,8 +71,7 @@ impl Lower<'_> {
         first: Register,
     ) -> Result<(Option<Register>, Option<Register>), String> {
         let Some(ports) = ports else { return Ok((None, None)) };
-        let has_ports = |number| template::transport(number).is_some_and(|name| template::field(name, "dport").is_some());
-        if !self.transport.is_some_and(has_ports) {
+        if !self.has_ports && !self.transport.is_some_and(is_ported) {
             return Err("ports can be translated only after a match for a protocol that has them, such as tcp".to_owned());
         }
         match ports {

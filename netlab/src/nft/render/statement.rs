@@ -125,8 +125,13 @@ impl Context<'_> {
 
     fn nat(&self, kind: NatKind, family: Family, address: Option<&Source>, port: Option<&Source>, flags: u32) -> String {
         let word = if kind == NatKind::SOURCE { "snat" } else { "dnat" };
-        let gives_port =
-            |address: &Source| matches!(address, Source::Key(Key::Map { map: SetRef::Anonymous(map), .. }) if map.data_types.len() > 1);
+        let gives_port = |address: &Source| match address {
+            Source::Key(Key::Map { map: SetRef::Anonymous(map), .. }) => map.data_types.len() > 1,
+            Source::Key(Key::Map { map: SetRef::Named(name), .. }) => {
+                self.sets.iter().any(|set| set.name == *name && set.data_types().len() > 1)
+            }
+            _ => false,
+        };
         let say_family = self.family == Family::Inet || flags & nat_flags::NETMAP != 0 || address.is_some_and(gives_port);
         let family_word = if say_family && address.is_some() { format!(" {family}") } else { String::new() };
         let prefix = if flags & nat_flags::NETMAP != 0 { " prefix" } else { "" };

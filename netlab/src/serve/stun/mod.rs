@@ -65,9 +65,8 @@ impl StunServer {
         if first == second || first.is_ipv4() != second.is_ipv4() {
             return Err(Error::invalid(what(), "it takes two different addresses of one family"));
         }
-        let addresses: [SocketAddr; 4] = std::array::from_fn(|place| {
-            SocketAddr::new(if place & OTHER_IP == 0 { first } else { second }, PORTS[place & OTHER_PORT])
-        });
+        let addresses: [SocketAddr; 4] =
+            std::array::from_fn(|place| SocketAddr::new(if place & OTHER_IP == 0 { first } else { second }, PORTS[place & OTHER_PORT]));
         let open = |at: SocketAddr| {
             let opened = netns.enter_io(|| UdpServer::bind(at, Binding::default()));
             opened.map_err(|e| explain(Error::new(what(), e), netns, true, at))

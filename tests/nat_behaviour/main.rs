@@ -1,0 +1,9 @@
+//! How NATs behave, told from outside: ours in every combination, and Linux's own.
+
+mod gateway;
+mod grid;
+mod lab;
+mod linux;
+mod oracle;
+mod stun;
+mod tcp;
