@@ -127,7 +127,7 @@ struct Binder {
 }
 
 impl Source for Binder {
-    fn fd(&self) -> BorrowedFd<'_> {
+    fn fd(&self, _: Interest) -> BorrowedFd<'_> {
         self.sockets[self.place].as_fd()
     }
 
