@@ -19,7 +19,7 @@ pub(super) const STAGES: &[Stage] = &[
         claim: "`net.ipv4.ip_forward=1` makes the host forward packets.",
         truth: "It sets `forwarding` of every device, too. On a host with Docker nothing passes nevertheless: the policy of FORWARD is DROP, \
                 and counts what it drops.",
-        needs: &["it is set on the host itself: a new namespace does not have it from the one that made it"],
+        needs: &["ip_forward set on the host itself, for a new namespace does not have it from the one that made it"],
         commands: &["sysctl --write net.ipv4.ip_forward=1"],
         before: |w, s| {
             let host = w.host();
@@ -59,7 +59,7 @@ pub(super) const STAGES: &[Stage] = &[
                 internet knows nothing.",
         truth: "There is no reply, and the packet leaves, but with the source 10.0.0.11. The home router even translates it and gets the \
                 reply; what it lacks is a route to 10.0.0.0/24, so it sends the reply back to where it came from.",
-        needs: &["FORWARD policy DROP: with ACCEPT the rules are not needed"],
+        needs: &["FORWARD policy DROP, for the rules to be needed"],
         commands: &[
             "iptables --append FORWARD --in-interface veth_dustin --out-interface eth0 --jump ACCEPT",
             "iptables --append FORWARD --in-interface eth0 --out-interface veth_dustin --jump ACCEPT",
@@ -85,20 +85,17 @@ pub(super) const STAGES: &[Stage] = &[
             let tap = Capture::on_all([&host, &router])?;
             s.no_reply(&dustin, "8.8.8.8", Reason::Silence)?;
             let packets = tap.stop()?.filter(capture::icmp())?;
-            s.wrong();
-            let on_host = packets.filter(capture::any().within("host"))?;
             s.packets(
-                "host: the packet leaves with the source 10.0.0.11",
-                &on_host,
-                &[
-                    "host/veth_dustin In  IP 10.0.0.11 > 8.8.8.8: ICMP echo request",
-                    "host/eth0 Out IP 10.0.0.11 > 8.8.8.8: ICMP echo request",
-                ],
+                "host: the packet leaves by eth0",
+                &packets.filter(capture::any().on("host/eth0"))?,
+                &["host/eth0 Out IP 10.0.0.11 > 8.8.8.8: ICMP echo request"],
             )?;
-            let on_router = packets.filter(capture::any().within("router"))?;
+            s.equals("host: the first rule counts the packet", rules::rule(w, "veth_dustin", "eth0")?.hits()?.packets, 1)?;
+            s.equals("host: the second rule counts none", rules::rule(w, "eth0", "veth_dustin")?.hits()?.packets, 0)?;
+            s.wrong();
             s.packets(
-                "router: it gets the reply, and sends it back to the internet",
-                &on_router,
+                "router: the packet comes from 10.0.0.11, and its reply goes back to the internet",
+                &packets.filter(capture::any().within("router"))?,
                 &[
                     "router/lan0 In  IP 10.0.0.11 > 8.8.8.8: ICMP echo request",
                     "router/wan0 Out IP 203.0.113.2 > 8.8.8.8: ICMP echo request",
@@ -106,8 +103,6 @@ pub(super) const STAGES: &[Stage] = &[
                     "router/wan0 Out IP 8.8.8.8 > 10.0.0.11: ICMP echo reply",
                 ],
             )?;
-            s.equals("host: the first rule counts the packet", rules::rule(w, "veth_dustin", "eth0")?.hits()?.packets, 1)?;
-            s.equals("host: the second rule counts none", rules::rule(w, "eth0", "veth_dustin")?.hits()?.packets, 0)?;
             s.has_no_route_to(&router, "there is no route to 10.0.0.0/24", "main", "10.0.0.0/24")?;
             s.without("FORWARD policy DROP");
             rules::delete(w, "veth_dustin", "eth0")?;
@@ -173,7 +168,7 @@ pub(super) const STAGES: &[Stage] = &[
                 loopback.",
         truth: "resolv.conf is a file, and a network namespace does not change which files one sees. The address in it means another machine \
                 now. Where resolv.conf names a server outside, names are found as soon as packets get there.",
-        needs: &["a stub resolver: resolv.conf names an address of 127.0.0.0/8"],
+        needs: &["a stub resolver, with an address of 127.0.0.0/8 in resolv.conf"],
         commands: &["ip netns exec netns_dustin ping -c1 www.example.com", "ip netns exec netns_dustin cat /etc/resolv.conf"],
         cause: Cause::Lack { of: "echo nameserver 8.8.8.8 > /etc/netns/netns_dustin/resolv.conf", supply: |_| outside_resolver(DUSTIN) },
         check: |w, s| {
@@ -185,7 +180,7 @@ pub(super) const STAGES: &[Stage] = &[
             s.equals("netns_dustin: `cat /etc/resolv.conf` prints", resolv_conf(&dustin)?, "nameserver 127.0.0.53")?;
             let port = Probe::udp("127.0.0.53:53");
             s.fails(&dustin, "nc -u 127.0.0.53 53", port, Reason::Refused)?;
-            s.without("a stub resolver: resolv.conf of all names 8.8.8.8");
+            s.without("the stub: the resolv.conf of all names 8.8.8.8");
             etc::configure_resolver("nameserver 8.8.8.8\n")?;
             s.resolved(&dustin, SITE, SITE_ADDRESS)
         },

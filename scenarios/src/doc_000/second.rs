@@ -63,7 +63,7 @@ pub(super) const STAGES: &[Stage] = &[
                 each address it reaches both, and the namespaces still do not reach each other. To them the other is on their own cable, \
                 where it does not answer ARP; the host's routes are not even asked. Only when the host answers in its place (proxy_arp) do \
                 they. netns_leah has not even its gateway: the replies leave by veth_dustin.",
-        needs: &["FORWARD accepts, for the cure"],
+        needs: &["for the cure, ip_forward=1 and a FORWARD that accepts"],
         commands: &[
             "ping -c1 10.0.0.11; ping -c1 10.0.0.21",
             "ip netns exec netns_dustin ping -c1 10.0.0.21",
@@ -116,7 +116,7 @@ pub(super) const STAGES: &[Stage] = &[
                 and so does each cable for the internet.",
         truth: "The host has a route to each network and forwards between them. Under the policy DROP, each way through it takes its own pair \
                 of rules: they grow with the square of the cables. Under ACCEPT it takes none.",
-        needs: &["FORWARD policy DROP: with ACCEPT the rules are not needed"],
+        needs: &["FORWARD policy DROP, for the rules to be needed"],
         commands: &[
             "ip address delete 10.0.0.20/24 dev veth_leah",
             "ip address add 10.0.1.20/24 dev veth_leah",
