@@ -5,6 +5,7 @@ set -euo pipefail
 packages=(
   build-essential # cc: the floor of the benchmarks
   conntrack       # oracle
+  busybox-static  # a program for a root that has no libraries
   git             # a clone for the ordinary user
   iproute2        # oracle: ip, bridge, tc, ss
   iptables        # oracle

@@ -116,6 +116,7 @@ pub use process::{Process, ProcessPlan};
 pub use route::{Route, RouteBuilder};
 pub use rule::{Rule, RuleBuilder};
 pub use serve::{Bound, Responder, Serve, Speaks, StunServer};
+pub use sys::Namespace;
 pub use sysctl::{RpFilter, Sysctl};
 #[cfg(feature = "tokio")]
 pub use task::Task;

@@ -1,5 +1,6 @@
 //! A program in a namespace: started, ready, signalled, waited for, its output kept, and gone with its fixture.
 
+mod around;
 mod listening;
 mod output;
 
@@ -14,6 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use self::around::Around;
 use self::listening::Sockets;
 use self::output::{Record, Seen};
 use crate::error::{At, Doing, Error, Result};
@@ -63,6 +65,9 @@ pub struct Process {
     record: Arc<Record>,
     bell: Arc<child::Bell>,
     reader: Option<JoinHandle<()>>,
+    /// Whether it is reaped as soon as it ends, and not with the fixture: the first process of a pid namespace does not end before all
+    /// others of it are reaped (`zap_pid_ns_processes` in kernel/pid_namespace.c).
+    reaps: bool,
     gone: bool,
 }
 
@@ -78,6 +83,7 @@ pub struct ProcessPlan {
     stdin: Vec<u8>,
     ready: Vec<Ready>,
     within: Duration,
+    around: Around,
 }
 
 /// What makes a program ready.
@@ -98,6 +104,7 @@ impl Netns {
             stdin: Vec::new(),
             ready: Vec::new(),
             within: READY,
+            around: Around::default(),
         }
     }
 }
@@ -170,6 +177,7 @@ impl ProcessPlan {
     }
 
     fn run(mut self) -> Result<Process> {
+        self.around.problem()?;
         let ready = std::mem::take(&mut self.ready);
         let (netns, within) = (self.netns.clone(), self.within);
         // Looked at before the start: a socket that is there already says nothing of the program.
@@ -194,7 +202,8 @@ impl ProcessPlan {
         let mut command = self.netns.command(&self.program)?;
         command.args(&self.arguments).envs(self.environment).env(MARK, &mark).process_group(0);
         command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let child = command.spawn().doing(what)?;
+        let (around, reaps) = (self.around.words(), self.around.joins_processes());
+        let child = self.around.start(command).map_err(|e| around.into_iter().fold(Error::new(what(), e), Error::fact))?;
         let record = Arc::<Record>::default();
         let mut process = Process {
             netns: self.netns.clone(),
@@ -204,10 +213,11 @@ impl ProcessPlan {
             record: record.clone(),
             bell: bell.clone(),
             reader: None,
+            reaps,
             gone: false,
         };
         let (id, out, err) = (process.id(), process.child.stdout.take(), process.child.stderr.take());
-        let streams = output::Streams::new(id, out.map(Into::into), err.map(Into::into), bell).doing(what)?;
+        let streams = output::Streams::new(id, reaps, out.map(Into::into), err.map(Into::into), bell).doing(what)?;
         let reader = thread::Builder::new().name(format!("output of {program}")).spawn(move || streams.follow(&record));
         process.reader = Some(reader.doing(what)?);
         Ok(process)
@@ -309,7 +319,11 @@ impl Process {
     #[track_caller]
     pub fn signal(&self, signal: i32) -> Result<()> {
         let here = Location::caller();
-        // Not reaped before it is dropped, so that its id is still its own.
+        // It is not reaped while we look: its id is its own.
+        let seen = self.record.read();
+        if self.reaps && seen.exit.is_some() {
+            return Ok(());
+        }
         child::signal(self.id(), signal).doing(|| format!("send signal {signal} to `{}` in `{}`", self.program, self.netns)).at(here)
     }
 
@@ -362,17 +376,17 @@ impl Process {
         if std::mem::replace(&mut self.gone, true) {
             return Ok(());
         }
-        // The group first: while its leader is not reaped, the group's number belongs to it.
-        let group = child::kill_group(self.id());
-        let leader = self.child.wait().map(drop);
-        let others = child::kill_marked(&self.mark, Instant::now() + KILL);
         let woken = self.bell.ring();
         if woken.is_ok()
             && let Some(reader) = self.reader.take()
         {
             reader.join().unwrap_or_default();
         }
-        group.and(leader).and(others).and(woken)
+        // While the leader is not reaped, the group's number belongs to it.
+        let reaped = self.reaps && self.exit_status().is_some();
+        let leader = if reaped { Ok(()) } else { child::kill_group(self.id()).and_then(|()| self.child.wait().map(drop)) };
+        let others = child::kill_marked(&self.mark, Instant::now() + KILL);
+        leader.and(others).and(woken)
     }
 
     fn with_output(&self, error: Error) -> Error {

@@ -95,17 +95,18 @@ impl Seen {
 /// The ends of a program's pipes that we read, and its end.
 pub(super) struct Streams {
     id: u32,
+    reaps: bool,
     pipes: [Option<File>; 2],
     end: Option<OwnedFd>,
     bell: Arc<child::Bell>,
 }
 
 impl Streams {
-    pub(super) fn new(id: u32, stdout: Option<OwnedFd>, stderr: Option<OwnedFd>, bell: Arc<child::Bell>) -> io::Result<Self> {
+    pub(super) fn new(id: u32, reaps: bool, stdout: Option<OwnedFd>, stderr: Option<OwnedFd>, bell: Arc<child::Bell>) -> io::Result<Self> {
         for pipe in [&stdout, &stderr].into_iter().flatten() {
             child::set_nonblocking(pipe)?;
         }
-        Ok(Self { id, pipes: [stdout.map(File::from), stderr.map(File::from)], end: Some(child::watch(id)?), bell })
+        Ok(Self { id, reaps, pipes: [stdout.map(File::from), stderr.map(File::from)], end: Some(child::watch(id)?), bell })
     }
 
     /// Writes down what is printed until everybody who can print has gone, or the bell rings.
@@ -115,8 +116,8 @@ impl Streams {
             // Read before the end is told: who sees the end sees all that was printed before.
             self.read(record);
             if ended {
-                let status = child::ended(self.id).ok().flatten();
-                record.change(|seen| seen.exit = status);
+                let look = if self.reaps { child::reap } else { child::ended };
+                record.change(|seen| seen.exit = look(self.id).ok().flatten());
                 self.end = None;
             }
             if rung {

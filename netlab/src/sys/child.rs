@@ -25,7 +25,16 @@ pub(crate) fn watch(id: u32) -> io::Result<OwnedFd> {
 
 /// How the process ended, if it has; it stays to be reaped, so that its id is not given to another.
 pub(crate) fn ended(id: u32) -> io::Result<Option<ExitStatus>> {
-    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    look(id, WaitPidFlag::WNOWAIT)
+}
+
+/// How the process ended, if it has; it is reaped, and its id may be another's from now on.
+pub(crate) fn reap(id: u32) -> io::Result<Option<ExitStatus>> {
+    look(id, WaitPidFlag::empty())
+}
+
+fn look(id: u32, how: WaitPidFlag) -> io::Result<Option<ExitStatus>> {
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | how;
     Ok(match waitid(Id::Pid(Pid::from_raw(id as i32)), flags)? {
         WaitStatus::Exited(_, code) => Some(ExitStatus::from_raw((code & 0xff) << 8)),
         WaitStatus::Signaled(_, signal, core) => Some(ExitStatus::from_raw(signal as i32 | if core { 0x80 } else { 0 })),

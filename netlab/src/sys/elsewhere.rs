@@ -347,6 +347,32 @@ pub(crate) mod socket {
     }
 }
 
+pub(crate) mod around {
+    use super::refuse;
+    use crate::sys::Namespace;
+    use std::io;
+    use std::os::fd::OwnedFd;
+    use std::path::Path;
+    use std::process::{Child, Command};
+
+    pub(crate) fn open_namespace(_path: &Path) -> io::Result<OwnedFd> {
+        refuse()
+    }
+
+    pub(crate) fn open_directory(_path: &Path) -> io::Result<OwnedFd> {
+        refuse()
+    }
+
+    pub(crate) fn start(
+        _command: Command,
+        _fresh: &[Namespace],
+        _joined: Vec<(Namespace, OwnedFd)>,
+        _root: Option<OwnedFd>,
+    ) -> io::Result<Child> {
+        refuse()
+    }
+}
+
 pub(crate) mod child {
     use super::refuse;
     use std::convert::Infallible;
@@ -360,6 +386,10 @@ pub(crate) mod child {
     }
 
     pub(crate) fn ended(_id: u32) -> io::Result<Option<ExitStatus>> {
+        refuse()
+    }
+
+    pub(crate) fn reap(_id: u32) -> io::Result<Option<ExitStatus>> {
         refuse()
     }
 

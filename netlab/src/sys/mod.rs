@@ -7,10 +7,14 @@
 //! The modules below move only threads that they made themselves, own the descriptors that they open, and touch no memory but their own.
 #![allow(unsafe_code)]
 
+mod kind;
 mod refusal;
 pub(crate) mod traffic;
+pub use kind::Namespace;
 pub(crate) use refusal::Refusal;
 
+#[cfg(target_os = "linux")]
+pub(crate) mod around;
 #[cfg(target_os = "linux")]
 pub(crate) mod backlog;
 #[cfg(target_os = "linux")]
@@ -43,7 +47,7 @@ pub(crate) mod sysctl;
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
 #[cfg(not(target_os = "linux"))]
-pub(crate) use elsewhere::{backlog, child, mounts, namespace, netlink, packet, poll, socket, sysctl};
+pub(crate) use elsewhere::{around, backlog, child, mounts, namespace, netlink, packet, poll, socket, sysctl};
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

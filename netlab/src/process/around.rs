@@ -1,0 +1,152 @@
+//! What is around a program beside its network: namespaces of other kinds, its own or another's, and a root directory.
+
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+use std::panic::Location;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+
+use super::{Process, ProcessPlan};
+use crate::error::{At, Doing, Error, Result};
+use crate::sys::{Namespace, around};
+
+/// What a program will have around it. Descriptors are opened when it is said whose they are.
+#[derive(Debug, Default)]
+pub(super) struct Around {
+    fresh: Vec<Namespace>,
+    joined: Vec<(Namespace, OwnedFd)>,
+    root: Option<OwnedFd>,
+    words: Vec<String>,
+    problem: Option<Error>,
+}
+
+impl ProcessPlan {
+    /// Gives it fresh namespaces of these kinds. Equals `unshare --fork --pid --mount … PROGRAM`.
+    ///
+    /// In a fresh [`Pid`](Namespace::Pid) namespace it is process 1: it gets no signal that it does not handle, but SIGKILL, and when it ends,
+    /// everybody in there does. What `/proc` shows is a matter of the mounts: until the program, or one that [joins](Self::join) it, mounts
+    /// `proc` anew, that is the old processes. In a fresh [`Mount`](Namespace::Mount) namespace mounts are private, and begin as a copy.
+    ///
+    /// The network namespace is that of the [`Netns`](crate::Netns); users and capabilities stay what they are.
+    pub fn unshare(mut self, kinds: impl IntoIterator<Item = Namespace>) -> Self {
+        for kind in kinds {
+            self.around.allow(kind, "unshare");
+            self.around.words.push(format!("a fresh {} namespace", kind.file()));
+            self.around.fresh.push(kind);
+        }
+        self
+    }
+
+    /// Starts it in these namespaces of a process that runs already. Equals `nsenter --target PID --pid --mount … PROGRAM`.
+    ///
+    /// As with nsenter(1), its root directory is that of the mount namespace, not that of a process which has [changed](Self::root) its own;
+    /// [`root_of`](Self::root_of) gives it that one. Who joins another's pid namespace ends with that one's process 1.
+    pub fn join(mut self, other: &Process, kinds: impl IntoIterator<Item = Namespace>) -> Self {
+        for kind in kinds {
+            self.around.allow(kind, "join");
+            self.around.words.push(format!("the {} namespace of process {}", kind.file(), other.id()));
+            match around::open_namespace(&other.file(&format!("ns/{}", kind.file()))) {
+                Ok(descriptor) => self.around.joined.push((kind, descriptor)),
+                Err(e) => self.around.wrong(Error::new(format!("join the {} namespace of `{}`", kind.file(), other.program), e)),
+            }
+        }
+        self
+    }
+
+    /// Makes a directory its root, in which its path is looked up too. Equals `chroot DIRECTORY PROGRAM`; its working directory is `/` then.
+    pub fn root(self, directory: impl AsRef<Path>) -> Self {
+        let directory = directory.as_ref();
+        self.root_at(directory, format!("the root `{}`", directory.display()))
+    }
+
+    /// Gives it the root directory of a process that runs already. Equals `nsenter --root`.
+    pub fn root_of(self, other: &Process) -> Self {
+        let words = format!("the root of process {}", other.id());
+        self.root_at(&other.file("root"), words)
+    }
+
+    fn root_at(mut self, directory: &Path, words: String) -> Self {
+        match around::open_directory(directory) {
+            Ok(descriptor) => self.around.root = Some(descriptor),
+            Err(e) => self.around.wrong(Error::new(format!("use {words}"), e)),
+        }
+        self.around.words.push(words);
+        self
+    }
+}
+
+impl Process {
+    /// The inode of the namespace of that kind in which it is, as `readlink /proc/PID/ns/…` shows it: whether two share one.
+    ///
+    /// # Errors
+    ///
+    /// If it has ended.
+    #[track_caller]
+    pub fn namespace(&self, kind: Namespace) -> Result<u64> {
+        let here = Location::caller();
+        let what = || format!("identify the {} namespace of `{}` in `{}`", kind.file(), self.program, self.netns);
+        inode(&self.file(&format!("ns/{}", kind.file()))).doing(what).at(here)
+    }
+
+    /// What `/proc` of the calling code says of it.
+    fn file(&self, name: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/{name}", self.id()))
+    }
+}
+
+impl Namespace {
+    /// The inode of the namespace of that kind in which the calling code is.
+    ///
+    /// # Errors
+    ///
+    /// If there is no `/proc`.
+    #[track_caller]
+    pub fn inode(self) -> Result<u64> {
+        let here = Location::caller();
+        let what = || format!("identify the {} namespace", self.file());
+        inode(Path::new(&format!("/proc/thread-self/ns/{}", self.file()))).doing(what).at(here)
+    }
+}
+
+impl Around {
+    /// What cannot be changed this way is a mistake.
+    fn allow(&mut self, kind: Namespace, verb: &str) {
+        let why = match kind {
+            Namespace::Net => "the network namespace of a program is that of the `Netns` whose program it is",
+            Namespace::User => "a program has the users and capabilities of its machine",
+            _ => return,
+        };
+        self.wrong(Error::invalid(format!("{verb} a {} namespace", kind.file()), why));
+    }
+
+    /// The first mistake is told.
+    fn wrong(&mut self, error: Error) {
+        self.problem.get_or_insert(error);
+    }
+
+    /// The mistake that was made with it.
+    pub(super) fn problem(&mut self) -> Result<()> {
+        self.problem.take().map_or(Ok(()), Err)
+    }
+
+    /// Whether the program becomes one of another's pid namespace.
+    pub(super) fn joins_processes(&self) -> bool {
+        self.joined.iter().any(|(kind, _)| *kind == Namespace::Pid)
+    }
+
+    /// What it is, for a message.
+    pub(super) fn words(&self) -> Option<String> {
+        (!self.words.is_empty()).then(|| format!("with {}", self.words.join(", ")))
+    }
+
+    /// Starts the command there.
+    pub(super) fn start(self, command: Command) -> io::Result<Child> {
+        around::start(command, &self.fresh, self.joined, self.root)
+    }
+}
+
+fn inode(path: &Path) -> io::Result<u64> {
+    Ok(fs::metadata(path)?.ino())
+}
