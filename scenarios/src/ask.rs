@@ -12,9 +12,11 @@ use crate::ip_netns;
 use crate::story::Story;
 
 /// How long an answer may take: a network that is there answers in far less than a millisecond.
-const ANSWER: Duration = Duration::from_secs(2);
+pub(crate) const ANSWER: Duration = Duration::from_secs(2);
 /// How long nothing must come for it to be silence. A positive check stands beside each.
-const SILENCE: Duration = Duration::from_millis(300);
+pub(crate) const SILENCE: Duration = Duration::from_millis(300);
+/// How many routers a way may have.
+const MOST_HOPS: u8 = 8;
 /// What "at once" means: nobody waited for anything.
 const AT_ONCE: Duration = Duration::from_millis(500);
 
@@ -87,6 +89,27 @@ impl Story {
         let check = format!("{from}: `ping {address}` gets a reply with ttl {ttl}");
         let Outcome::Answer(answer) = &outcome else { return self.holds(check, words(&outcome), false) };
         self.holds(check, answer.ttl().map_or("none".to_owned(), |seen| format!("ttl {seen}")), answer.ttl() == Some(ttl))
+    }
+
+    /// `traceroute ADDRESS` names these machines, the last of which is the address itself.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Differs`] if it names others.
+    pub fn hops(&mut self, from: &Netns, address: &str, expected: &[&str]) -> Result<()> {
+        let mut seen = Vec::new();
+        for ttl in 1..=MOST_HOPS {
+            let outcome = from.observe(Probe::ping(address).ttl(ttl).within(ANSWER))?;
+            seen.push(match &outcome {
+                Outcome::IcmpError(error) => error.from.map_or_else(|| "*".to_owned(), |router| router.to_string()),
+                Outcome::Answer(answer) => answer.from().ip().to_string(),
+                other => words(other),
+            });
+            if !matches!(outcome, Outcome::IcmpError(_)) {
+                break;
+            }
+        }
+        self.equals(format!("{from}: `traceroute {address}` shows"), seen.join("\n"), expected.join("\n"))
     }
 
     /// `ping ADDRESS` fails for that reason.

@@ -13,6 +13,11 @@ const HEADER: usize = 12;
 const RESPONSE: u8 = 0x80;
 const RECURSION_AVAILABLE: u8 = 0x80;
 const NAME_ERROR: u8 = 3;
+/// The kinds of records: an address, and the name of one.
+const A: u8 = 1;
+const PTR: u8 = 12;
+/// Below this, the name of an address is found, by its bytes from last to first.
+const REVERSE: &str = "in-addr.arpa";
 
 /// Starts a name server on a machine; it knows the IPv4 addresses of some names, as long as the test runs.
 ///
@@ -59,35 +64,68 @@ fn pass_on(question: &[u8], server: SocketAddr) -> io::Result<Vec<u8>> {
     Ok(buffer[..length].to_vec())
 }
 
+/// The name of an address, as the name server there tells it; nothing if it has none or does not answer.
+///
+/// # Errors
+///
+/// If the namespace cannot be entered.
+pub(crate) fn name_of(from: &Netns, address: Ipv4Addr, server: SocketAddr) -> Result<Option<String>> {
+    let [a, b, c, d] = address.octets();
+    let mut question = vec![0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    question.extend(labels(&format!("{d}.{c}.{b}.{a}.{REVERSE}")));
+    question.extend([0, PTR, 0, 1]);
+    let asked = question.len();
+    let answer = from.run(|| pass_on(&question, server))?.unwrap_or_default();
+    // The name of the question, type, class, time to live and length take twelve bytes.
+    Ok(name(&answer, asked + 12).map(|(name, _)| name))
+}
+
 /// The answer to a question of one name (RFC 1035, section 4); nothing for what is none.
 fn answer(question: &[u8], names: &[(&str, Ipv4Addr)]) -> Option<Vec<u8>> {
-    let (name, end) = name(question)?;
+    let (asked_for, end) = name(question, HEADER)?;
     let kind = question.get(end..end + 2)?;
     let asked = question.get(..end + 4)?;
-    let address = names.iter().find(|(known, _)| name.eq_ignore_ascii_case(known)).map(|(_, address)| address);
+    let records = records(&asked_for, names);
     let mut reply = asked.to_vec();
     reply[2] |= RESPONSE;
-    reply[3] = RECURSION_AVAILABLE | if address.is_some() { 0 } else { NAME_ERROR };
+    reply[3] = RECURSION_AVAILABLE | if records.is_some() { 0 } else { NAME_ERROR };
     reply[4..HEADER].copy_from_slice(&[0, 1, 0, 0, 0, 0, 0, 0]);
-    if let (Some(address), [0, 1]) = (address, kind) {
+    if let Some((known, data)) = records.filter(|(known, _)| kind == [0, *known]) {
         reply[7] = 1;
-        // The name of the question, type A, class IN, a minute to live, four bytes.
-        reply.extend([0xc0, HEADER as u8, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
-        reply.extend(address.octets());
+        // The name of the question, its type, class IN, a minute to live.
+        reply.extend([0xc0, HEADER as u8, 0, known, 0, 1, 0, 0, 0, 60, 0, data.len() as u8]);
+        reply.extend(data);
     }
     Some(reply)
 }
 
-/// The name that is asked for, and where it ends.
-fn name(question: &[u8]) -> Option<(String, usize)> {
-    let (mut labels, mut at) = (Vec::new(), HEADER);
+/// What is known of a name: the kind of its record, and the record. An address has the last of the names that have it.
+fn records(asked_for: &str, names: &[(&str, Ipv4Addr)]) -> Option<(u8, Vec<u8>)> {
+    let Some(reversed) = asked_for.strip_suffix(&format!(".{REVERSE}")) else {
+        let (_, address) = names.iter().find(|(known, _)| asked_for.eq_ignore_ascii_case(known))?;
+        return Some((A, address.octets().into()));
+    };
+    let address: Ipv4Addr = reversed.split('.').rev().collect::<Vec<_>>().join(".").parse().ok()?;
+    let (name, _) = names.iter().rfind(|(_, known)| *known == address)?;
+    Some((PTR, labels(name)))
+}
+
+/// A name as messages have it: each label after its length, and an empty one.
+fn labels(name: &str) -> Vec<u8> {
+    let labels = name.split('.').flat_map(|label| std::iter::once(label.len() as u8).chain(label.bytes()));
+    labels.chain([0]).collect()
+}
+
+/// The name that begins there, and where it ends.
+fn name(message: &[u8], mut at: usize) -> Option<(String, usize)> {
+    let mut labels = Vec::new();
     loop {
-        let length = usize::from(*question.get(at)?);
+        let length = usize::from(*message.get(at)?);
         at += 1;
         if length == 0 {
             return Some((labels.join("."), at));
         }
-        labels.push(String::from_utf8_lossy(question.get(at..at + length)?).into_owned());
+        labels.push(String::from_utf8_lossy(message.get(at..at + length)?).into_owned());
         at += length;
     }
 }
@@ -121,6 +159,18 @@ mod tests {
         assert_eq!((reply[3] & 0xf, reply[7]), (0, 0));
         let reply = answer(&question(1), &[]).unwrap();
         assert_eq!((reply[3] & 0xf, reply[7]), (NAME_ERROR, 0));
+    }
+
+    #[netlab::test]
+    fn an_address_has_the_last_of_its_names() -> Result<()> {
+        const TWO: &[(&str, Ipv4Addr)] = &[NAMES[0], ("web1.example.com", NAMES[0].1)];
+        let host = Netns::current()?;
+        serve(&host, "127.0.0.1:53", TWO)?;
+        let server = ([127, 0, 0, 1], 53).into();
+        assert_eq!(name_of(&host, NAMES[0].1, server)?.as_deref(), Some("web1.example.com"));
+        assert_eq!(name_of(&host, Ipv4Addr::LOCALHOST, server)?, None);
+        assert_eq!(name_of(&host, NAMES[0].1, ([127, 0, 0, 1], 54).into())?, None);
+        Ok(())
     }
 
     #[test]

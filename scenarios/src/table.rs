@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use netlab::{Netns, Outcome, Probe};
 
+use crate::ask::SILENCE;
 use crate::error::Result;
 use crate::story::Story;
 
 /// How long a ping of a table may take. Those that fail otherwise than by silence do so within a tenth of it.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How long nothing must come where silence is expected. Others of its row reply.
-const SILENCE: Duration = Duration::from_millis(300);
 
 /// Rows of words, each column as wide as its widest.
 #[derive(Debug)]
@@ -22,11 +21,6 @@ impl Table {
     /// A table with its headings.
     pub(crate) fn new<const N: usize>(headings: [&str; N]) -> Self {
         Self(vec![headings.map(str::to_owned).into()])
-    }
-
-    /// A table of these rows, the first of which has the headings.
-    pub(crate) fn of<const N: usize>(rows: &[[&str; N]]) -> Self {
-        Self(rows.iter().map(|row| row.map(str::to_owned).into()).collect())
     }
 
     /// Adds a row.
@@ -60,6 +54,29 @@ impl Story {
     /// [`Error::Differs`](crate::Error::Differs) if one is otherwise.
     pub(crate) fn table(&mut self, check: impl Into<String>, table: &Table, expected: &[&str]) -> Result<()> {
         self.equals(check, table.to_string(), expected.join("\n"))
+    }
+
+    /// Plays a table, whose first row has the headings: of each further row, the first cells are conditions and the others what is expected.
+    /// `play` makes the conditions true and gives back what it saw.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Differs`](crate::Error::Differs) if it saw something else in one of the rows; the first error of `play`.
+    pub(crate) fn plays<const N: usize>(
+        &mut self,
+        check: impl Into<String>,
+        table: &[[&str; N]],
+        mut play: impl FnMut(&[&str; N]) -> Result<Vec<String>>,
+    ) -> Result<()> {
+        let row = |cells: &[&str]| cells.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>();
+        let mut seen = Table(table.iter().take(1).map(|headings| row(headings)).collect());
+        for expected in table.iter().skip(1) {
+            let cells = play(expected)?;
+            let conditions = row(&expected[..N.saturating_sub(cells.len())]);
+            seen.row(conditions.into_iter().chain(cells));
+        }
+        let expected = Table(table.iter().map(|cells| row(cells)).collect());
+        self.equals(check, seen.to_string(), expected.to_string())
     }
 }
 
@@ -109,6 +126,16 @@ mod tests {
         table.row(["DROP", "silence"].map(str::to_owned));
         table.row(["ACCEPT", "ttl 64"].map(str::to_owned));
         assert_eq!(table.lines(), ["policy  →", "DROP    silence", "ACCEPT  ttl 64"]);
+    }
+
+    #[test]
+    fn a_table_is_played_row_by_row() -> Result<()> {
+        let table = &[["a", "b", "a+b"], ["1", "2", "3"], ["2", "3", "5"]];
+        let sum = |row: &[&str; 3]| Ok(vec![row[..2].iter().filter_map(|cell| cell.parse::<u32>().ok()).sum::<u32>().to_string()]);
+        Story::default().plays("sums", table, sum)?;
+        let e = Story::default().plays("nothing", table, |_| Ok(vec!["0".to_owned()])).unwrap_err();
+        assert!(e.to_string().contains("1  2  0\n2  3  0, expected a  b  a+b\n1  2  3\n2  3  5"), "{e}");
+        Ok(())
     }
 
     #[netlab::test]

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use netlab::Netns;
 
-pub(crate) use self::docker::{Container, Daemon, Network};
+pub(crate) use self::docker::{Container, DOCKER_USER, Daemon, Network};
 pub(crate) use self::outside::{INTERNET, NAME_SERVER, Names};
 use crate::error::{Error, Result};
 

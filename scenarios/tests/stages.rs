@@ -104,6 +104,10 @@ mod doc_002 {
         stage_15_host_and_sample = "002.15",
         stage_16_8_8_8_8 = "002.16",
         stage_17_a_name = "002.17",
+        stage_18_forward_and_masquerade = "002.18",
+        stage_19_names = "002.19",
+        stage_20_what_leaves_by_the_bridge = "002.20",
+        stage_21_docker_s_drop = "002.21",
     }
 }
 

@@ -20,12 +20,12 @@ fn state(world: &World, machines: &[&str]) -> Result<String> {
     Ok(text)
 }
 
-/// The tables that a stage saw, each after its sentence.
-fn tables(id: &str) -> String {
+/// The tables that a stage saw whose headings begin with that word, each after its sentence.
+fn tables(id: &str, heading: &str) -> String {
     let (document, stage) = scenarios::find_stage(id).expect("a stage");
     let played = scenarios::play(document, stage, Way::AsWritten);
     assert_eq!(played.outcome, Outcome::AsRecorded);
-    let tables = played.checks.iter().filter(|check| check.seen.contains("ttl 64") && check.seen.contains('\n'));
+    let tables = played.checks.iter().filter(|check| check.seen.starts_with(heading) && check.seen.contains('\n'));
     tables.map(|check| format!("{}\n\n{}\n", check.check, check.seen)).collect()
 }
 
@@ -49,10 +49,36 @@ fn document_000_leaves_a_rule_and_forwarding_after_its_clean_up() -> Result<()> 
 
 #[netlab::test]
 fn ambiguous_routes_are_cured_for_all_by_routes_and_proxy_arp() {
-    insta::assert_snapshot!(tables("000.26"));
+    insta::assert_snapshot!(tables("000.26", "route"));
 }
 
 #[netlab::test]
 fn bridged_pings_fail_in_one_of_four_cells() {
-    insta::assert_snapshot!(tables("000.30"));
+    insta::assert_snapshot!(tables("000.30", "policy"));
+}
+
+#[netlab::test]
+fn document_002_ends_with_a_hand_made_network_beside_those_of_docker() -> Result<()> {
+    let world = scenarios::world_after("002.21")?;
+    for (from, to) in [("con1", "172.17.0.3"), ("con3", "172.18.0.1"), ("host", "10.1.1.2"), ("host", "10.1.1.3")] {
+        let from = if from == "host" { world.host() } else { world.machine(from)? };
+        from.expect_ping(to)?;
+    }
+    insta::assert_snapshot!(state(&world, &["host", "con1", "con2", "con3", "sample", "sample2", "router"])?);
+    Ok(())
+}
+
+#[netlab::test]
+fn docker_s_networks_are_apart_by_rules_or_for_want_of_forwarding() {
+    insta::assert_snapshot!(tables("002.07", "isolation"));
+}
+
+#[netlab::test]
+fn a_rule_without_its_bridge_masquerades_bridged_packets_in_one_of_two_cells() {
+    insta::assert_snapshot!(tables("002.20", "MASQUERADE"));
+}
+
+#[netlab::test]
+fn the_text_s_cure_of_docker_s_drop_costs_the_isolation() {
+    insta::assert_snapshot!(tables("002.21", "cure"));
 }

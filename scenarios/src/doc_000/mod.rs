@@ -41,12 +41,11 @@ mod servers;
 
 use std::net::Ipv4Addr;
 
-use netlab::{NatRule, Netns, Policy, Responder};
+use netlab::{Policy, Responder};
 
 use crate::error::Result;
 use crate::stage::Document;
-use crate::world::{NAME_SERVER, Names, World};
-use crate::{dns, etc};
+use crate::world::{Names, World};
 
 /// The tutorial.
 pub const DOCUMENT: Document = Document {
@@ -74,20 +73,10 @@ const ROUTER: &str = "203.0.113.2";
 
 /// A desktop at home: on a switch with the router, which is cabled to the internet.
 fn start() -> Result<World> {
-    let mut world = World::new()?;
+    let mut world = World::at_home(NAMES)?;
     let host = world.host();
-    let router = world.add(Netns::new("router")?);
-    world.add_switch("lan")?;
-    world.plug("lan", host.iface("eth0").addr("192.168.0.100/24").gateway("192.168.0.1"))?;
-    world.plug("lan", router.iface("lan0").addr("192.168.0.1/24"))?;
-    world.add_internet(NAMES)?;
-    world.uplink(router.iface("wan0").addr("203.0.113.2/24"), "203.0.113.1/24")?;
-    router.forward_ipv4()?;
-    world.keep("the router's masquerading", NatRule::masquerade(&router).out("wan0").install()?);
     world.keep(rules::DOCKER, Policy::drop(&host).forward().install()?);
     host.set_sysctl("net.bridge.bridge-nf-call-iptables", 1)?.keep();
-    etc::configure_resolver("nameserver 127.0.0.53\n")?;
-    dns::stub(&host, "127.0.0.53:53", (NAME_SERVER, 53).into())?;
     Ok(world)
 }
 

@@ -3,7 +3,7 @@
 use std::net::Ipv6Addr;
 
 use netlab::nft::Family;
-use netlab::{FilterRule, Netns, Policy, Reason, VethPair, snapshot};
+use netlab::{Netns, Policy, Reason, Rules, VethPair, snapshot};
 
 use super::{CON_1, CON_2, CON_3, CONTAINERS, DAEMON, OTHER};
 use crate::ask::with_peer;
@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::ip_netns;
 use crate::stage::{Cause, Stage, Verdict};
 use crate::story::Story;
-use crate::table::{Table, expected_pings};
+use crate::table::expected_pings;
 use crate::world::{Container, Daemon, World};
 
 pub(super) const STAGES: &[Stage] = &[
@@ -274,36 +274,29 @@ const ISOLATION: &[[&str; 7]] = &[
 /// Plays every row of the table, and leaves the host without isolation.
 fn isolation_grid(w: &mut World, s: &mut Story) -> Result<()> {
     let (host, con1) = (w.host(), w.machine(CON_1.name)?);
-    let (headings, rows) = ISOLATION.split_first().ok_or_else(|| Error::World("the table is empty".to_owned()))?;
-    let mut seen = Table::new(*headings);
-    for [isolation, ip_forward, policy, bridge_nf, con2, con3, gateway] in rows {
+    let check = "pings of con1: con3 replies where no rule isolates it and the host forwards";
+    s.plays(check, ISOLATION, |[isolation, ip_forward, policy, bridge_nf, con2, con3, gateway]| {
         if *isolation == "no" {
             end_isolation(w)?;
         }
         let _forwarding = host.set_sysctl("net.ipv4.ip_forward", ip_forward)?;
         let _bridged = host.set_sysctl("net.bridge.bridge-nf-call-iptables", bridge_nf)?;
         let _policy = (if *policy == "DROP" { Policy::drop(&host) } else { Policy::accept(&host) }).forward().install()?;
-        let asked = [(&con1, "172.17.0.3", *con2), (&con1, "172.18.0.2", *con3), (&con1, "172.18.0.1", *gateway)];
-        let conditions = [isolation, ip_forward, policy, bridge_nf].map(|word| (*word).to_owned());
-        seen.row(conditions.into_iter().chain(expected_pings(&asked)?));
-    }
-    s.equals(
-        "pings of con1: con3 replies where no rule isolates it and the host forwards",
-        seen.to_string(),
-        Table::of(ISOLATION).to_string(),
-    )
+        expected_pings(&[(&con1, "172.17.0.3", con2), (&con1, "172.18.0.2", con3), (&con1, "172.18.0.1", gateway)])
+    })
 }
 
 /// Takes the rules away by which no network reaches another.
 fn end_isolation(w: &mut World) -> Result<()> {
-    let rules = std::mem::take(&mut w.kept_mut::<Daemon>(DAEMON)?.isolation);
-    Ok(rules.into_iter().try_for_each(FilterRule::close)?)
+    let rules = w.kept_mut::<Daemon>(DAEMON)?.isolation.take();
+    Ok(rules.map_or(Ok(()), Rules::close)?)
 }
 
 /// How many packets to the other network the rules of isolation have dropped.
 fn dropped_by_isolation(w: &World) -> Result<String> {
     let daemon = w.kept::<Daemon>(DAEMON)?;
-    let rule = daemon.isolation.iter().find(|rule| rule.as_nft().contains(OTHER.bridge) && rule.as_nft().ends_with("drop"));
+    let rule =
+        daemon.isolation.iter().flat_map(Rules::iter).find(|rule| rule.as_nft().contains(OTHER.bridge) && rule.as_nft().ends_with("drop"));
     match rule.map(|rule| rule.hits().map(|hits| hits.packets)).transpose()? {
         None => Ok("there is no such rule".to_owned()),
         Some(1) => Ok("1 packet".to_owned()),

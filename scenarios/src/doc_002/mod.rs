@@ -30,20 +30,22 @@
 #![doc = include_str!("stages.md")]
 
 mod containers;
+mod internet;
 mod sample;
 
 use std::net::Ipv4Addr;
 
-use netlab::{Netns, Route};
-
 use crate::error::Result;
 use crate::stage::Document;
-use crate::world::{Container, Daemon, NAME_SERVER, Names, Network, World};
-use crate::{dns, etc};
+use crate::world::{Container, Daemon, Names, Network, World};
 
 /// The tutorial.
-pub const DOCUMENT: Document =
-    Document { id: "002", title: "Docker's own network, then a hand-made one", start, parts: &[containers::STAGES, sample::STAGES] };
+pub const DOCUMENT: Document = Document {
+    id: "002",
+    title: "Docker's own network, then a hand-made one",
+    start,
+    parts: &[containers::STAGES, sample::STAGES, internet::STAGES],
+};
 
 /// The network that Docker has from the start.
 const DOCKER0: Network = Network { bridge: "docker0", index: 3, gateway: Ipv4Addr::new(172, 17, 0, 1), prefix: 16 };
@@ -58,29 +60,21 @@ const CONTAINERS: [(Container, Network); 3] = [(CON_1, DOCKER0), (CON_2, DOCKER0
 
 /// What Docker's daemon sets on the host.
 const DAEMON: &str = "Docker's daemon";
-/// The namespace that is made by hand.
+/// The namespace that is made by hand, and its bridge.
 const SAMPLE: &str = "sample";
+const BRIDGE: &str = "samplebr";
 
 /// What the internet's name server knows.
-const NAMES: Names = &[(SITE, Ipv4Addr::new(140, 82, 121, 3))];
+const NAMES: Names = &[(SITE, Ipv4Addr::new(140, 82, 121, 3)), (MACHINE, Ipv4Addr::new(140, 82, 121, 3))];
 const SITE: &str = "github.com";
+/// The name of the machine that has the site.
+const MACHINE: &str = "lb-140-82-121-3-fra.github.com";
 const SITE_ADDRESS: &str = "140.82.121.3";
 
 /// A computer at home with Docker on it.
 fn start() -> Result<World> {
-    let mut world = World::new()?;
+    let mut world = World::at_home(NAMES)?;
     let host = world.host();
-    let router = world.add(Netns::new("router")?);
-    world.add_switch("lan")?;
-    world.plug("lan", host.iface("eth0").addr("192.168.0.100/24").gateway("192.168.0.1"))?;
-    world.plug("lan", router.iface("lan0").addr("192.168.0.1/24"))?;
-    let internet = world.add_internet(NAMES)?;
-    world.uplink(router.iface("wan0").addr("203.0.113.2/24"), "203.0.113.1/24")?;
-    router.forward_ipv4()?;
-    let way_back = Route::to("192.168.0.0/24").via("203.0.113.2").install(&internet)?;
-    world.keep("the way back to 192.168.0.0/24", way_back);
-    etc::configure_resolver("nameserver 127.0.0.53\n")?;
-    dns::stub(&host, "127.0.0.53:53", (NAME_SERVER, 53).into())?;
     world.docker_network(&host, &DOCKER0)?;
     world.docker_network(&host, &OTHER)?;
     world.keep(DAEMON, Daemon::start(&host, &[&DOCKER0, &OTHER])?);

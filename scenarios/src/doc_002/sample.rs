@@ -2,7 +2,7 @@
 
 use netlab::{Bridge, Netns, Reason, Route, VethPair};
 
-use super::{DAEMON, SAMPLE, SITE, SITE_ADDRESS};
+use super::{BRIDGE, DAEMON, SAMPLE, SITE, SITE_ADDRESS};
 use crate::ask::counter;
 use crate::error::Result;
 use crate::stage::{Cause, Stage, Verdict};
@@ -10,7 +10,6 @@ use crate::story::Story;
 use crate::world::{Daemon, World};
 use crate::{etc, ip_netns};
 
-const BRIDGE: &str = "samplebr";
 const CABLE: &str = "the cable of sample";
 const DEFAULT_ROUTE: &str = "the default route of sample";
 

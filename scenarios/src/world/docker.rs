@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use netlab::{Bridge, FilterRule, NatRule, Netns, Policy, RuleChain, Sysctl, VethPair};
+use netlab::{Bridge, FilterRule, FilterRuleBuilder, NatRule, Netns, Policy, RuleChain, Rules, RulesBuilder, Sysctl, VethPair};
 
 use super::World;
 use crate::error::Result;
@@ -36,17 +36,19 @@ pub(crate) struct Container {
 /// What Docker's daemon sets on a machine: the rules of its networks, and the sysctls that go with them. Dropped, all is as it was before.
 #[derive(Debug)]
 pub(crate) struct Daemon {
+    /// The rules of FORWARD, but for the policy.
+    pub(crate) forward: Option<Rules>,
     /// The rules by which no network reaches another.
-    pub(crate) isolation: Vec<FilterRule>,
-    _forward: Vec<FilterRule>,
-    _policy: Policy,
-    _masquerade: Vec<NatRule>,
-    _published: Vec<FilterRule>,
+    pub(crate) isolation: Option<Rules>,
+    /// The policy DROP of FORWARD.
+    pub(crate) policy: Policy,
+    _others: Rules,
     _chains: Vec<RuleChain>,
     _sysctls: [Sysctl; 2],
 }
 
-const USER: &str = "DOCKER-USER";
+/// The chain that Docker leaves to the administrator, and asks first.
+pub(crate) const DOCKER_USER: &str = "DOCKER-USER";
 const PORTS: &str = "DOCKER";
 const STAGE_1: &str = "DOCKER-ISOLATION-STAGE-1";
 const STAGE_2: &str = "DOCKER-ISOLATION-STAGE-2";
@@ -57,57 +59,51 @@ impl Daemon {
     pub(crate) fn start(on: &Netns, networks: &[&Network]) -> Result<Self> {
         let forwarding = on.set_sysctl("net.ipv4.ip_forward", 1)?;
         let bridged = on.set_sysctl("net.bridge.bridge-nf-call-iptables", 1)?;
-        let chains = [("filter", PORTS), ("filter", USER), ("filter", STAGE_1), ("filter", STAGE_2), ("nat", PORTS)];
+        let chains = [("filter", PORTS), ("filter", DOCKER_USER), ("filter", STAGE_1), ("filter", STAGE_2), ("nat", PORTS)];
         let chains = chains.into_iter().map(|(table, name)| RuleChain::new(on, table, name)).collect::<netlab::Result<_>>()?;
         let policy = Policy::drop(on).forward().install()?;
         Ok(Self {
-            isolation: isolation(on, networks)?,
-            _forward: forward(on, networks)?,
-            _policy: policy,
-            _masquerade: networks.iter().map(|network| masquerade(on, network)).collect::<Result<_>>()?,
-            _published: published(on, networks)?,
+            forward: Some(Rules::install(forward(on, networks))?),
+            isolation: Some(Rules::install(isolation(on, networks))?),
+            policy,
+            _others: others(on, networks).install()?,
             _chains: chains,
             _sysctls: [forwarding, bridged],
         })
     }
 }
 
-/// `-j DOCKER-USER`, `-j DOCKER-ISOLATION-STAGE-1`, and four rules for each network.
-fn forward(on: &Netns, networks: &[&Network]) -> Result<Vec<FilterRule>> {
-    let jumps = [FilterRule::jump(on, USER), FilterRule::jump(on, STAGE_1)];
-    let of_network = |network: &&Network| {
-        let bridge = network.bridge;
-        [
-            FilterRule::accept(on).out(bridge).state("related,established"),
-            FilterRule::jump(on, PORTS).out(bridge),
-            FilterRule::accept(on).on(bridge).not_out(bridge),
-            FilterRule::accept(on).on(bridge).out(bridge),
-        ]
-    };
-    let rules = jumps.into_iter().chain(networks.iter().flat_map(of_network)).map(|rule| rule.forward().install());
-    let user = std::iter::once_with(|| FilterRule::return_(on).chain(USER).install());
-    Ok(rules.chain(user).collect::<netlab::Result<_>>()?)
+/// The way to the chains that decide first, and four rules for each network.
+fn forward(on: &Netns, networks: &[&Network]) -> Vec<FilterRuleBuilder> {
+    let mut rules = vec![FilterRule::jump(on, DOCKER_USER), FilterRule::jump(on, STAGE_1)];
+    for Network { bridge, .. } in networks {
+        rules.push(FilterRule::accept(on).out(bridge).state("related,established"));
+        rules.push(FilterRule::jump(on, PORTS).out(bridge));
+        rules.push(FilterRule::accept(on).on(bridge).not_out(bridge));
+        rules.push(FilterRule::accept(on).on(bridge).out(bridge));
+    }
+    rules.into_iter().map(FilterRuleBuilder::forward).collect()
 }
 
 /// What comes from a bridge and leaves by another interface goes to stage 2; if that is a bridge of Docker's too, it is dropped there.
-fn isolation(on: &Netns, networks: &[&Network]) -> Result<Vec<FilterRule>> {
+fn isolation(on: &Netns, networks: &[&Network]) -> Vec<FilterRuleBuilder> {
     let bridges = || networks.iter().map(|network| network.bridge);
     let first = bridges().map(|bridge| FilterRule::jump(on, STAGE_2).chain(STAGE_1).on(bridge).not_out(bridge));
     let second = bridges().map(|bridge| FilterRule::drop(on).chain(STAGE_2).out(bridge));
     let ends = [STAGE_1, STAGE_2].map(|chain| FilterRule::return_(on).chain(chain));
-    Ok(first.chain(second).chain(ends).map(|rule| rule.install()).collect::<netlab::Result<_>>()?)
+    first.chain(second).chain(ends).collect()
 }
 
-fn masquerade(on: &Netns, network: &Network) -> Result<NatRule> {
-    Ok(NatRule::masquerade(on).from(network.subnet()).not_out(network.bridge).install()?)
-}
-
-/// The way to the chain of published ports, in which none is published yet.
-fn published(on: &Netns, networks: &[&Network]) -> Result<Vec<FilterRule>> {
-    let jump = || FilterRule::jump(on, PORTS).table("nat").addressed_to_local();
-    let to_it = [jump().prerouting(), jump().output().not_addressed_to("127.0.0.0/8")];
-    let in_it = networks.iter().map(|network| FilterRule::return_(on).table("nat").chain(PORTS).on(network.bridge));
-    Ok(to_it.into_iter().chain(in_it).map(|rule| rule.install()).collect::<netlab::Result<_>>()?)
+/// The end of the administrator's chain, masquerading, and the way to the chain of published ports, in which none is published yet.
+fn others(on: &Netns, networks: &[&Network]) -> RulesBuilder {
+    let to_ports = || FilterRule::jump(on, PORTS).table("nat").addressed_to_local();
+    let rules = Rules::new().add(FilterRule::return_(on).chain(DOCKER_USER));
+    let rules = rules.add(to_ports().prerouting()).add(to_ports().output().not_addressed_to("127.0.0.0/8"));
+    networks.iter().fold(rules, |rules, network| {
+        rules
+            .add(NatRule::masquerade(on).from(network.subnet()).not_out(network.bridge))
+            .add(FilterRule::return_(on).table("nat").chain(PORTS).on(network.bridge))
+    })
 }
 
 impl Network {
@@ -178,7 +174,7 @@ mod tests {
         let host = Netns::current()?;
         let before = host.ruleset()?.to_string();
         let daemon = Daemon::start(&host, &[&NETWORK, &OTHER])?;
-        insta::assert_snapshot!(host.ruleset()?);
+        insta::assert_snapshot!(host.ruleset()?.stateless());
         drop(daemon);
         assert_eq!(host.ruleset()?.to_string(), before);
         assert_eq!(host.sysctl("net.ipv4.ip_forward")?, "0");

@@ -2,11 +2,11 @@
 
 use std::net::Ipv4Addr;
 
-use netlab::{Bridge, Iface, Netns, Route, VethPair};
+use netlab::{Bridge, Iface, NatRule, Netns, Route, VethPair};
 
 use super::World;
-use crate::dns;
 use crate::error::Result;
+use crate::{dns, etc};
 
 /// The machine that is the internet.
 pub(crate) const INTERNET: &str = "internet";
@@ -17,6 +17,24 @@ pub(crate) const NAME_SERVER: Ipv4Addr = Ipv4Addr::new(8, 8, 8, 8);
 pub(crate) type Names = &'static [(&'static str, Ipv4Addr)];
 
 impl World {
+    /// A computer at home: on a switch with the router, which translates and is cabled to an internet that knows `names`. The host looks names
+    /// up by a stub resolver on its own 127.0.0.53.
+    pub(crate) fn at_home(names: Names) -> Result<Self> {
+        let mut world = Self::new()?;
+        let host = world.host();
+        let router = world.add(Netns::new("router")?);
+        world.add_switch("lan")?;
+        world.plug("lan", host.iface("eth0").addr("192.168.0.100/24").gateway("192.168.0.1"))?;
+        world.plug("lan", router.iface("lan0").addr("192.168.0.1/24"))?;
+        world.add_internet(names)?;
+        world.uplink(router.iface("wan0").addr("203.0.113.2/24"), "203.0.113.1/24")?;
+        router.forward_ipv4()?;
+        world.keep("the router's masquerading", NatRule::masquerade(&router).out("wan0").install()?);
+        etc::configure_resolver("nameserver 127.0.0.53\n")?;
+        dns::stub(&host, "127.0.0.53:53", (NAME_SERVER, 53).into())?;
+        Ok(world)
+    }
+
     /// Adds a switch: a machine of its own, which passes frames on and has no address. [`plug`](Self::plug) others in.
     pub(crate) fn add_switch(&mut self, name: &str) -> Result<()> {
         let machine = self.add(Netns::new(name)?);
@@ -72,22 +90,14 @@ mod tests {
     const NAMES: Names = &[("www.example.com", Ipv4Addr::new(198, 51, 100, 80))];
 
     #[netlab::test]
-    fn a_machine_on_a_switch_reaches_the_internet_and_its_name_server_through_a_router() -> Result<()> {
-        let mut world = World::new()?;
-        let (host, router) = (world.host(), world.add(Netns::new("router")?));
-        world.add_switch("lan")?;
-        world.plug("lan", host.iface("eth0").addr("192.168.0.100/24").gateway("192.168.0.1"))?;
-        world.plug("lan", router.iface("lan0").addr("192.168.0.1/24"))?;
-        let internet = world.add_internet(NAMES)?;
-        world.uplink(router.iface("wan0").addr("203.0.113.2/24"), "203.0.113.1/24")?;
-        router.forward_ipv4()?;
-        host.expect_no_ping("8.8.8.8")?;
-        let _back = Route::to("192.168.0.0/24").via("203.0.113.2").install(&internet)?;
-        host.expect_ping("8.8.8.8")?;
-        host.http_get("http://198.51.100.80/")?.expect_server(INTERNET)?.expect_source("192.168.0.100")?;
-        host.set_nameserver(NAME_SERVER)?;
+    fn a_computer_at_home_reaches_the_internet_and_its_name_server_through_a_router_that_translates() -> Result<()> {
+        let mut world = World::at_home(NAMES)?;
+        let host = world.host();
+        host.http_get("http://198.51.100.80/")?.expect_server(INTERNET)?.expect_source("203.0.113.2")?;
         let found = host.run(|| std::net::ToSocketAddrs::to_socket_addrs(&("www.example.com", 80)).map(Iterator::collect::<Vec<_>>))?;
         assert_eq!(found.map_err(|e| crate::Error::World(e.to_string()))?, [([198, 51, 100, 80], 80).into()]);
+        drop(world.take::<NatRule>("the router's masquerading")?);
+        host.expect_no_ping("8.8.8.8")?;
         Ok(())
     }
 }
