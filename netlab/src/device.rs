@@ -19,7 +19,8 @@ use crate::teardown;
 pub(crate) struct Device {
     link: Link,
     kind: String,
-    /// It holds something of another namespace (a parent, a UDP port) as long as it exists, also while it is down.
+    /// It holds something that others want (a parent or a UDP port of another namespace, a node in /dev) as long as it exists, also while it
+    /// is down: so it is deleted when it is dropped, and not later.
     holds: bool,
     armed: bool,
 }
@@ -69,7 +70,7 @@ impl Recipe {
         self
     }
 
-    /// Nobody else can have what it lies upon, as long as it exists.
+    /// In the namespace outside, nobody else can have the same as long as it exists.
     pub(crate) fn holds(mut self) -> Self {
         self.holds = true;
         self
@@ -94,31 +95,46 @@ impl Recipe {
 impl Device {
     /// Makes the link, with all that its description says; it carries traffic, if its kind and its parent can.
     pub(crate) fn create(iface: &Iface, recipe: Recipe) -> Result<Self> {
-        let what = format!("create {} `{}`", recipe.kind, iface.place());
-        if recipe.mac == MacAddress::Never && iface.has_chosen_mac() {
-            return Err(Error::invalid(what, "a link of this kind has no MAC address"));
+        if recipe.mac == MacAddress::Never {
+            iface.check_no_mac(&recipe.kind.to_string())?;
         }
         let plan = iface.plan()?;
-        let message = RouteNetlinkMessage::NewLink(recipe.message(iface, &plan));
-        let birthplace = recipe.outside.as_ref().unwrap_or(&iface.netns);
-        // A retired link of the namespace may hold the name or index still.
-        iface.netns.bury();
-        birthplace.request(message, NLM_F_CREATE | NLM_F_EXCL).map_err(|refusal| explain(what, iface, &recipe, refusal))?;
-        let holds = recipe.holds && !birthplace.is_same(&iface.netns);
-        let device = Self::adopt(iface, plan.index, &recipe.kind.to_string(), holds)?;
-        let carrier =
-            recipe.parent.as_ref().is_some_and(|parent| parent.ask().is_ok_and(|link| link.header.flags.contains(LinkFlags::LowerUp)));
-        device.link.configure(iface, &plan, iface.up && carrier)?;
+        let device = Self::make(iface, &recipe, &plan)?;
+        device.configure(iface, &plan, &recipe)?;
         Ok(device)
     }
 
-    /// Owns a link that is there, whatever made it. One that `holds` is deleted at once when it is dropped.
-    pub(crate) fn adopt(iface: &Iface, index: Option<u32>, kind: &str, holds: bool) -> Result<Self> {
+    /// Makes the link, without anything that needs it to be there.
+    pub(crate) fn make(iface: &Iface, recipe: &Recipe, plan: &Plan) -> Result<Self> {
+        let message = RouteNetlinkMessage::NewLink(recipe.message(iface, plan));
+        let birthplace = recipe.outside.as_ref().unwrap_or(&iface.netns);
+        // A retired link of the namespace may hold the name or index still.
+        iface.netns.bury();
+        birthplace.request(message, NLM_F_CREATE | NLM_F_EXCL).map_err(|refusal| explain(iface, recipe, refusal))?;
+        let device = Self::adopt(iface, plan.index, &recipe.kind.to_string())?;
+        Ok(if recipe.holds && !birthplace.is_same(&iface.netns) { device.holding() } else { device })
+    }
+
+    /// Gives it the rest of its description.
+    pub(crate) fn configure(&self, iface: &Iface, plan: &Plan, recipe: &Recipe) -> Result<()> {
+        let parent = recipe.parent.as_ref().and_then(|parent| parent.ask().ok());
+        let carrier = parent.is_some_and(|parent| parent.header.flags.contains(LinkFlags::LowerUp));
+        self.link.configure(iface, plan, iface.up && carrier)
+    }
+
+    /// Owns a link that is there, whatever made it.
+    pub(crate) fn adopt(iface: &Iface, index: Option<u32>, kind: &str) -> Result<Self> {
         let link = match index {
             Some(index) => Link::new(&iface.netns, index, &iface.name),
             None => iface.netns.link(&iface.name)?,
         };
-        Ok(Self { link, kind: kind.to_owned(), holds, armed: true })
+        Ok(Self { link, kind: kind.to_owned(), holds: false, armed: true })
+    }
+
+    /// It holds something that it may not hold after its end, even if that takes the kernel a while.
+    pub(crate) fn holding(mut self) -> Self {
+        self.holds = true;
+        self
     }
 
     pub(crate) fn link(&self) -> &Link {
@@ -155,8 +171,9 @@ impl Drop for Device {
     }
 }
 
-fn explain(what: String, iface: &Iface, recipe: &Recipe, refusal: Refusal) -> Error {
+fn explain(iface: &Iface, recipe: &Recipe, refusal: Refusal) -> Error {
     let kind = recipe.kind.to_string();
+    let what = format!("create {kind} `{}`", iface.place());
     let errno = refusal.errno;
     // A driver may say the same of what it is asked for; the kernel has this sentence for the lack of a driver.
     let unknown = errno == libc::EOPNOTSUPP && refusal.message.as_deref().is_none_or(|message| message == "Unknown device type");
@@ -176,16 +193,26 @@ fn explain(what: String, iface: &Iface, recipe: &Recipe, refusal: Refusal) -> Er
     }
 }
 
-/// The verbs that all fixtures of one link have.
+/// The verbs that all fixtures of one link have; those whose link ends with a file (`: file`) cannot leave it to its namespace.
 macro_rules! verbs {
     ($fixture:ident) => {
+        crate::device::verbs!($fixture: file);
+
+        impl $fixture {
+            /// Leaves the interface: it goes with its namespace.
+            pub fn keep(self) -> crate::link::Link {
+                self.0.keep()
+            }
+        }
+    };
+    ($fixture:ident: file) => {
         impl $fixture {
             /// Its interface.
             pub fn link(&self) -> &crate::link::Link {
                 self.0.link()
             }
 
-            /// Deletes the interface and waits until the kernel is done, about 20 ms. Dropping it takes effect as soon, but does not wait.
+            /// Deletes the interface and waits until the kernel is done, about 20 ms. Dropping it takes effect as soon.
             ///
             /// # Errors
             ///
@@ -194,11 +221,6 @@ macro_rules! verbs {
             pub fn close(self) -> crate::error::Result<()> {
                 use crate::error::At;
                 self.0.close().at(std::panic::Location::caller())
-            }
-
-            /// Leaves the interface: it goes with its namespace.
-            pub fn keep(self) -> crate::link::Link {
-                self.0.keep()
             }
         }
 

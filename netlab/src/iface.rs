@@ -168,6 +168,18 @@ impl Iface {
         self.mac.is_some() && !self.random_mac
     }
 
+    pub(crate) fn has_chosen_index(&self) -> bool {
+        self.index.is_some_and(|index| index != 0)
+    }
+
+    /// Refuses a MAC address in the description of a link of a kind that has none.
+    pub(crate) fn check_no_mac(&self, kind: &str) -> Result<()> {
+        if self.has_chosen_mac() {
+            return Err(Error::invalid(format!("create {kind} `{}`", self.place()), "a link of this kind has no MAC address"));
+        }
+        Ok(())
+    }
+
     pub(crate) fn check_name(&self) -> Result<()> {
         let name = &self.name;
         let why = match name.len() {
@@ -200,7 +212,7 @@ impl Iface {
 }
 
 /// A description whose values make sense.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub(crate) index: Option<u32>,
     pub(crate) mac: Option<[u8; 6]>,

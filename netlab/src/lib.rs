@@ -22,7 +22,8 @@
 //! | a machine for a test, or for a program | [`macro@test`], [`Machine`] |
 //! | machines inside it, and code and programs in them | [`Netns`], [`Process`] |
 //! | cables, switches and what hangs on them | [`VethPair`], [`Bridge`], [`Iface`], [`Link`], [`Fdb`] |
-//! | overlays, and links upon links | [`Vxlan`], [`Macvlan`]; where the kernel has them [`Ipvlan`], [`Vlan`], [`Vrf`], [`Dummy`], [`Ipip`], [`Gre`] |
+//! | overlays, and links upon links | [`Vxlan`], [`Macvlan`], and where the kernel has them [`Ipvlan`], [`Vlan`], [`Vrf`], [`Dummy`], [`Ipip`], [`Gre`] |
+//! | links that end in a program | [`Tun`], [`Macvtap`] |
 //! | addresses, routes, policy rules, neighbours, sysctls, files | [`Address`], [`Route`], [`Rule`], [`Neigh`], [`Sysctl`], [`PrivateFile`] |
 //! | somebody who answers, and somebody who asks | [`Responder`], [`Probe`], [`Netns::probe`], [`Netns::expect_unreachable`] |
 //! | what the kernel has, as iproute2 and nft print it | [`snapshot`], [`Netns::routes`], [`Netns::ruleset`] |
@@ -60,6 +61,7 @@ mod isolate;
 mod layers;
 mod link;
 mod macvlan;
+mod macvtap;
 mod messages;
 pub mod nat_behaviour;
 mod neigh;
@@ -82,6 +84,7 @@ mod sysctl;
 #[cfg(feature = "tokio")]
 mod task;
 mod teardown;
+mod tun;
 mod tunnel;
 mod veth;
 mod vlan;
@@ -108,6 +111,7 @@ pub use ipvlan::Ipvlan;
 pub use isolate::Machine;
 pub use link::Link;
 pub use macvlan::Macvlan;
+pub use macvtap::Macvtap;
 pub use nat_behaviour::{NatBehaviour, NatGateway};
 pub use neigh::{Neigh, NeighBuilder};
 pub use netns::Netns;
@@ -120,6 +124,7 @@ pub use sys::Namespace;
 pub use sysctl::{RpFilter, Sysctl};
 #[cfg(feature = "tokio")]
 pub use task::Task;
+pub use tun::Tun;
 pub use veth::VethPair;
 pub use vlan::Vlan;
 pub use vrf::Vrf;

@@ -202,6 +202,24 @@ pub(crate) mod sysctl {
     }
 }
 
+pub(crate) mod tun {
+    use super::refuse;
+    use std::fs::File;
+    use std::io;
+
+    pub(crate) fn create(_name: &str, _index: Option<u32>, _ethernet: bool) -> io::Result<File> {
+        refuse()
+    }
+
+    pub(crate) fn open_macvtap(_index: u32) -> io::Result<(File, [u8; 6])> {
+        refuse()
+    }
+
+    pub(crate) fn node(index: u32) -> String {
+        format!("/dev/tap{index}")
+    }
+}
+
 pub(crate) mod poll {
     use super::refuse;
     use crate::sys::traffic::Interest;

@@ -43,11 +43,13 @@ pub(crate) mod process;
 pub(crate) mod socket;
 #[cfg(target_os = "linux")]
 pub(crate) mod sysctl;
+#[cfg(target_os = "linux")]
+pub(crate) mod tun;
 
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
 #[cfg(not(target_os = "linux"))]
-pub(crate) use elsewhere::{around, backlog, child, mounts, namespace, netlink, packet, poll, socket, sysctl};
+pub(crate) use elsewhere::{around, backlog, child, mounts, namespace, netlink, packet, poll, socket, sysctl, tun};
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
