@@ -2,6 +2,7 @@
 //!
 //! `cargo bench -p netlab-tests --bench rules`
 
+use std::fmt;
 use std::io::Write;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -18,7 +19,7 @@ fn main() -> Result<()> {
 
 fn compare() -> Result<String> {
     let host = Netns::new("machine")?;
-    let mut report = "median of interleaved rounds; each makes its tables and chains and leaves nothing\n".to_owned();
+    let mut report = "least and median of interleaved rounds; each makes its tables and chains and leaves nothing\n".to_owned();
     report += &one(&host)?;
     report += &beside_others(&host)?;
     for count in [1, 20, 200] {
@@ -37,7 +38,7 @@ fn one(host: &Netns) -> Result<String> {
         drop(rule);
         remove.push(start.elapsed());
     }
-    Ok(format!("one nat rule with its table and chain: install {:.0?}, remove {:.0?}\n", median(install), median(remove)))
+    Ok(format!("one nat rule with its table and chain: install {}, remove {}\n", Times::of(install), Times::of(remove)))
 }
 
 /// The chain is there, and long.
@@ -55,8 +56,8 @@ fn beside_others(host: &Netns) -> Result<String> {
         drop(rule);
         remove.push(start.elapsed());
     }
-    let (install, hits, remove) = (median(install), median(hits), median(remove));
-    Ok(format!("one filter rule beside 500: install {install:.0?}, hits {hits:.0?}, remove {remove:.0?}\n"))
+    let (install, hits, remove) = (Times::of(install), Times::of(hits), Times::of(remove));
+    Ok(format!("one filter rule beside 500: install {install}, hits {hits}, remove {remove}\n"))
 }
 
 fn rule(host: &Netns, n: usize) -> FilterRuleBuilder {
@@ -91,12 +92,11 @@ fn many(host: &Netns, count: usize) -> Result<String> {
         times[3].push(feed(host, &["iptables-restore"], &iptables)?);
         feed(host, &["nft", "-f", "-"], "flush ruleset")?;
     }
-    let [install, remove, nft, restore] = times.map(median);
-    let ratio = |other: Duration| other.as_secs_f64() / install.as_secs_f64();
+    let [install, remove, nft, restore] = times.map(Times::of);
     Ok(format!(
-        "{count:>3} rules in one transaction: install {install:.0?}, remove {remove:.0?}; nft -f {nft:.0?} (x{:.1}), iptables-restore {restore:.0?} (x{:.1})\n",
-        ratio(nft),
-        ratio(restore),
+        "{count:>3} rules in one transaction: install {install}, remove {remove}; nft -f {nft} ({}), iptables-restore {restore} ({})\n",
+        nft.over(&install),
+        restore.over(&install),
     ))
 }
 
@@ -111,7 +111,25 @@ fn feed(host: &Netns, words: &[&str], input: &str) -> Result<Duration> {
     Ok(start.elapsed())
 }
 
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
-    times[times.len() / 2]
+struct Times {
+    least: Duration,
+    median: Duration,
+}
+
+impl Times {
+    fn of(mut times: Vec<Duration>) -> Self {
+        times.sort_unstable();
+        Self { least: times[0], median: times[times.len() / 2] }
+    }
+
+    fn over(&self, other: &Self) -> String {
+        let ratio = |one: Duration, other: Duration| one.as_secs_f64() / other.as_secs_f64();
+        format!("x{:.1} x{:.1}", ratio(self.least, other.least), ratio(self.median, other.median))
+    }
+}
+
+impl fmt::Display for Times {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.0?} {:.0?}", self.least, self.median)
+    }
 }

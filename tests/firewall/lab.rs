@@ -2,9 +2,10 @@
 
 use std::io::Write;
 use std::process::Stdio;
+use std::time::Duration;
 
 use netlab::nft::Family;
-use netlab::{Netns, Responder, Result, VethPair};
+use netlab::{Netns, Probe, Reason, Responder, Result, VethPair};
 
 /// `client` 10.0.0.2 behind `router` (lan0 10.0.0.1, wan0 203.0.113.1), and `server` 203.0.113.9, which knows no way back to 10.0.0.0/24.
 pub(crate) struct Lab {
@@ -78,4 +79,9 @@ pub(crate) fn order(netns: &Netns, family: Family, table: &str, chain: &str) -> 
     let ruleset = netns.ruleset()?;
     let chain = ruleset.table(family, table).and_then(|table| table.chain(chain));
     Ok(chain.map(|chain| chain.rules().iter().map(|rule| rule.text().to_owned()).collect()).unwrap_or_default())
+}
+
+/// Demands that nothing at all comes back, and does not wait long for it: the positive is beside it.
+pub(crate) fn silence(netns: &Netns, probe: impl Into<Probe>) -> Result<()> {
+    netns.expect_unreachable(probe.into().within(Duration::from_millis(200)))?.by(Reason::Silence).map(drop)
 }

@@ -1,9 +1,9 @@
 //! Policies hold while they live, and count.
 
 use netlab::nft::Family;
-use netlab::{FilterRule, Policy, Reason, Result, RuleChain};
+use netlab::{FilterRule, Policy, Result, RuleChain};
 
-use crate::lab::{Lab, listing, nft, run};
+use crate::lab::{Lab, listing, nft, run, silence};
 
 #[netlab::test]
 fn a_policy_holds_while_it_lives_and_counts_what_it_decides() -> Result<()> {
@@ -11,7 +11,7 @@ fn a_policy_holds_while_it_lives_and_counts_what_it_decides() -> Result<()> {
     let echo = lab.echo()?;
     lab.client.probe(&echo)?;
     let policy = Policy::drop(&lab.router).forward().install()?;
-    lab.client.expect_unreachable(&echo)?.by(Reason::Silence)?;
+    silence(&lab.client, &echo)?;
     assert_eq!(policy.hits()?.packets, 1);
     let accept = FilterRule::accept(&lab.router).forward().on("lan0").out("wan0").install()?;
     let back = FilterRule::accept(&lab.router).forward().state("established,related").install()?;
@@ -19,11 +19,11 @@ fn a_policy_holds_while_it_lives_and_counts_what_it_decides() -> Result<()> {
     accept.expect_hits_at_least(1)?;
     back.expect_hits_at_least(1)?;
     drop(back);
-    lab.client.expect_unreachable(&echo)?.by(Reason::Silence)?;
+    silence(&lab.client, &echo)?;
     drop(accept);
     assert_eq!(policy.zero()?.packets, 2);
     assert_eq!(policy.hits()?.packets, 0);
-    lab.client.expect_unreachable(&echo)?.by(Reason::Silence)?;
+    silence(&lab.client, &echo)?;
     assert_eq!(policy.hits()?.packets, 1);
     drop(policy);
     lab.client.probe(&echo)?;
@@ -36,7 +36,7 @@ fn each_hook_and_family_has_a_policy_of_its_own() -> Result<()> {
     let lab = Lab::routed()?;
     let (echo, echo6) = (lab.echo()?, lab.echo6()?);
     let forward = Policy::drop(&lab.router).forward().ipv6().install()?;
-    lab.client.expect_unreachable(&echo6)?.by(Reason::Silence)?;
+    silence(&lab.client, &echo6)?;
     lab.client.probe(&echo)?;
     drop(forward);
     lab.client.probe(&echo6)?;
@@ -45,8 +45,8 @@ fn each_hook_and_family_has_a_policy_of_its_own() -> Result<()> {
     lab.router.probe(&echo6)?;
     drop(output);
     let input = Policy::drop(&lab.router).input().family(Family::Inet).install()?;
-    lab.router.expect_unreachable(&echo)?.by(Reason::Silence)?;
-    lab.router.expect_unreachable(&echo6)?;
+    silence(&lab.router, &echo)?;
+    silence(&lab.router, &echo6)?;
     lab.client.probe(&echo)?;
     drop(input);
     lab.router.probe(&echo)?;

@@ -1,6 +1,8 @@
 //! Changes to a ruleset that happen together or not at all.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
 
 use super::codec;
 use super::expr::Expr;
@@ -66,11 +68,52 @@ pub(crate) struct Made {
 
 #[derive(Debug)]
 struct Step {
-    /// Completes the sentence "cannot …".
-    what: String,
+    what: What,
     message: Message,
     flags: u16,
-    exprs: Vec<Expr>,
+}
+
+/// Completes the sentence "cannot …".
+#[derive(Debug, Clone)]
+enum What {
+    Said(String),
+    /// The text of a rule takes longer than its encoding, and only an error needs it.
+    Rule(Arc<Added>),
+}
+
+#[derive(Debug)]
+struct Added {
+    table: TableName,
+    chain: String,
+    rule: Rule,
+    sets: Vec<Set>,
+}
+
+impl From<String> for What {
+    fn from(what: String) -> Self {
+        Self::Said(what)
+    }
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Said(what) => f.write_str(what),
+            Self::Rule(added) => {
+                let Added { table, chain, rule, sets } = &**added;
+                write!(f, "add rule `{}` to chain `{table} {chain}`", describe(table, rule, sets))
+            }
+        }
+    }
+}
+
+impl What {
+    fn exprs(&self) -> &[Expr] {
+        match self {
+            Self::Said(_) => &[],
+            Self::Rule(added) => &added.rule.exprs,
+        }
+    }
 }
 
 impl Transaction {
@@ -197,7 +240,8 @@ impl Transaction {
 
     /// Adds a rule with its anonymous sets. `sets` are the named ones that it uses, for the text of an error.
     pub(crate) fn add_rule(&mut self, table: &TableName, chain: &str, rule: &Rule, position: Position, sets: &[Set]) -> &mut Self {
-        let what = format!("add rule `{}` to chain `{table} {chain}`", describe(table, rule, sets));
+        let added = Added { table: table.clone(), chain: chain.to_owned(), rule: rule.clone(), sets: sets.to_vec() };
+        let what = What::Rule(Arc::new(added));
         self.check_comment(&what, rule.comment.as_deref());
         for set in &rule.sets {
             self.step(what.clone(), kind::NEW_SET, NLM_F_CREATE, table, |w| codec::write_set(w, &table.name, set));
@@ -221,9 +265,6 @@ impl Transaction {
                 w.put(6, &neighbour);
             }
         });
-        if let Some(step) = self.steps.last_mut() {
-            step.exprs.clone_from(&rule.exprs);
-        }
         self
     }
 
@@ -304,25 +345,28 @@ impl Transaction {
         }
     }
 
-    fn step(&mut self, what: String, kind: u16, flags: u16, table: &TableName, fill: impl FnOnce(&mut Writer)) -> &mut Self {
+    fn step(&mut self, what: impl Into<What>, kind: u16, flags: u16, table: &TableName, fill: impl FnOnce(&mut Writer)) -> &mut Self {
+        let what = what.into();
         let mut w = Writer::default();
         fill(&mut w);
         match w.finish() {
             Some(attributes) => {
                 let message = Message::new(kind, Some(table.family), attributes);
-                self.steps.push(Step { what, message, flags, exprs: Vec::new() });
+                self.steps.push(Step { what, message, flags });
             }
             None => {
-                self.invalid.get_or_insert_with(|| Error::invalid(what, "it is longer than the 64 KiB that a netlink attribute carries"));
+                self.invalid.get_or_insert_with(|| {
+                    Error::invalid(what.to_string(), "it is longer than the 64 KiB that a netlink attribute carries")
+                });
             }
         }
         self
     }
 
-    fn check_comment(&mut self, what: &str, comment: Option<&str>) {
+    fn check_comment(&mut self, what: &impl fmt::Display, comment: Option<&str>) {
         if comment.is_some_and(|comment| comment.len() > LONGEST_COMMENT || comment.contains(['"', '\0', '\n'])) {
             let why = format!("a comment has at most {LONGEST_COMMENT} bytes, and no quotes, NUL or line feed");
-            self.invalid.get_or_insert_with(|| Error::invalid(what, why));
+            self.invalid.get_or_insert_with(|| Error::invalid(what.to_string(), why));
         }
     }
 }
@@ -371,8 +415,8 @@ impl Step {
     fn refused(&self, refusal: Refusal) -> Error {
         let blamed = refusal.offset.and_then(|offset| expression_at(&self.message.attributes, offset.checked_sub(HEADERS)?));
         let missing = refusal.is(libc::ENOENT);
-        let error = Error::new(&self.what, refusal);
-        let Some(expression) = blamed.and_then(|place| self.exprs.get(place)) else { return error };
+        let error = Error::new(self.what.to_string(), refusal);
+        let Some(expression) = blamed.and_then(|place| self.what.exprs().get(place)) else { return error };
         let name = expression.name();
         let error = error.fact(format!("the kernel points at its expression `{name}`"));
         // These name something else that may be missing: a set, a chain, an object.
