@@ -90,6 +90,13 @@ impl Recipe {
         message.attributes.push(LinkAttribute::LinkInfo([LinkInfo::Kind(self.kind.clone())].into_iter().chain(data).collect()));
         message
     }
+
+    /// The MTU of the parent, where that is less than what was asked for.
+    fn narrow_parent(&self, iface: &Iface) -> Option<String> {
+        let parent = self.parent.as_ref()?;
+        let there = link::mtu(&parent.ask().ok()?)?;
+        (iface.mtu? > there).then(|| format!("`{parent}`, its parent, has the MTU {there}"))
+    }
 }
 
 impl Device {
@@ -181,13 +188,7 @@ fn explain(iface: &Iface, recipe: &Recipe, refusal: Refusal) -> Error {
     match errno {
         libc::EOPNOTSUPP if unknown => Feature::named(&kind).into_iter().fold(error, |error, feature| error.help(feature.help(errno))),
         libc::EEXIST | libc::EBUSY if iface.netns.link(&iface.name).is_ok() => error.fact(format!("`{}` is there already", iface.place())),
-        libc::EINVAL => match (iface.mtu, recipe.parent.as_ref(), recipe.parent.as_ref().and_then(|parent| link::mtu(&parent.ask().ok()?)))
-        {
-            (Some(wanted), Some(parent), Some(there)) if wanted > there => {
-                error.fact(format!("`{parent}`, its parent, has the MTU {there}"))
-            }
-            _ => error,
-        },
+        libc::EINVAL => recipe.narrow_parent(iface).into_iter().fold(error, Error::fact),
         libc::ENODEV => recipe.parent.iter().fold(error, |error, parent| error.fact(format!("`{parent}`, its parent, is gone"))),
         _ => error,
     }
