@@ -25,7 +25,7 @@ const TRIES: u32 = 16;
 ///
 /// The file is `/dev/tapN`, where N is the interface's index. There is one /dev for the whole machine, so unless the description says an
 /// index, it is a large one that differs from run to run. The node belongs to root: an ordinary user is refused, unless a udev rule says
-/// otherwise.
+/// otherwise. `#[netlab::test(needs(macvtap))]` asks for the kernel's driver, not for the right to open the node.
 #[derive(Debug)]
 #[must_use = "the interface goes as soon as it is dropped: bind it, as in `let nic = Macvtap::bridge(…)?;`"]
 pub struct Macvtap(Device, File);

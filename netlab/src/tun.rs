@@ -19,6 +19,8 @@ use crate::sys::tun;
 /// anything before it. The interface has a carrier as long as this lives; when it is dropped, the interface goes and who waits in a read gets
 /// an error.
 ///
+/// It needs the right to open `/dev/net/tun`, which most distributions give to everyone; `#[netlab::test(needs(tun))]` asks for it.
+///
 /// Where the machine has IPv6, it says something by itself, such as router solicitations.
 ///
 /// # Examples
