@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
-use netlink_packet_route::link::{BridgePortState, InfoBridgePort, InfoPortData, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
+use netlink_packet_route::link::{
+    BridgePortState, InfoBridgePort, InfoKind, InfoPortData, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+};
 
 use crate::cidr;
 use crate::error::{At, Doing, Error, Result};
@@ -80,7 +82,7 @@ impl Link {
         lock(&self.0).name.clone()
     }
 
-    /// Sets the interface up and waits until it carries traffic, or until it is certain that its far end is down.
+    /// Sets the interface up and waits until it carries traffic and so does its far end, or until it is certain that the far end is down.
     ///
     /// Equals `ip link set NAME up`, without the moment in which the kernel has not yet noticed the carrier.
     ///
@@ -91,7 +93,7 @@ impl Link {
     pub fn up(&self) -> Result<()> {
         let here = Location::caller();
         self.set_flags(LinkFlags::Up, LinkFlags::Up).doing(|| format!("set `{self}` up")).at(here)?;
-        self.settle(false).and_then(|()| self.settle_ipv6()).at(here)
+        self.settle(false).and_then(|()| self.settle_far_end()).and_then(|()| self.settle_ipv6()).at(here)
     }
 
     /// Sets the interface down; its routes go, its IPv4 addresses stay. Equals `ip link set NAME down`.
@@ -283,6 +285,41 @@ impl Link {
         }
     }
 
+    /// Waits until the far end of a cable, if it is up, carries traffic as well: it may be the port of a bridge, which forwards from then on.
+    fn settle_far_end(&self) -> Result<()> {
+        let what = || format!("wait for the far end of `{self}` to carry traffic");
+        let deadline = Instant::now() + SETTLE;
+        while let Some(far) = self.ask_far_end().doing(what)? {
+            let carries = far.header.flags.contains(LinkFlags::LowerUp) || !far.header.flags.contains(LinkFlags::Up);
+            if carries && port_forwards(&far) {
+                break;
+            }
+            if Instant::now() > deadline {
+                return Err(Error::timeout(what(), format!("after {SETTLE:?} its flags are {:?}", far.header.flags)));
+            }
+            std::thread::yield_now();
+        }
+        Ok(())
+    }
+
+    /// As [`ask`](Self::ask), of the far end of a cable; nothing if there is none, or none that can be asked from here.
+    fn ask_far_end(&self) -> Result<Option<LinkMessage>, Refusal> {
+        let near = self.ask()?;
+        let far = near.attributes.iter().find_map(|attribute| match attribute {
+            LinkAttribute::Link(index) if is_veth(&near) && near.header.flags.contains(LinkFlags::Up) => Some(*index),
+            _ => None,
+        });
+        let Some(far) = far else { return Ok(None) };
+        let mut question = LinkMessage::default();
+        question.header.index = far;
+        question.attributes.extend(near.attributes.iter().find_map(|attribute| match attribute {
+            LinkAttribute::LinkNetNsId(id) => Some(LinkAttribute::IfNetnsId(*id)),
+            _ => None,
+        }));
+        let answers = self.netns().request(RouteNetlinkMessage::GetLink(question), 0).unwrap_or_default();
+        Ok(answers.into_iter().find_map(into_link))
+    }
+
     /// Waits until the kernel answers for every IPv6 address of the link, if it has a carrier; without one it will not before it gets one.
     ///
     /// An address is listed at once, and with `nodad` it is never tentative. But its solicited-node group and its local route are the work
@@ -403,6 +440,12 @@ pub(crate) fn mtu(link: &LinkMessage) -> Option<u32> {
         LinkAttribute::Mtu(bytes) => Some(*bytes),
         _ => None,
     })
+}
+
+fn is_veth(link: &LinkMessage) -> bool {
+    link.attributes
+        .iter()
+        .any(|attribute| matches!(attribute, LinkAttribute::LinkInfo(infos) if infos.contains(&LinkInfo::Kind(InfoKind::Veth))))
 }
 
 /// Whether the link is no bridge port, or one that forwards, or one that cannot because it is down.
