@@ -15,8 +15,9 @@ pub(super) const STAGES: &[Stage] = &[Stage {
     title: "clean up",
     verdict: Verdict::False,
     claim: "Eight deletions leave the host as it was.",
-    truth: "All eight succeed, and the host is not as it was: the rule of stage 31, ip_forward=1 and the files in /etc/netns stay. The two \
-            servers run on: only the names of their namespaces are gone, and they keep what is left of them, a loopback device.",
+    truth: "All eight succeed, and the host is not as it was: the rule of stage 31, ip_forward=1 and the files in /etc/netns stay (and \
+            an empty chain of nat, which does nothing). The two servers run on: only the names of their namespaces are gone, and they keep \
+            what is left of them, a loopback device.",
     commands: &[
         "ip link delete veth_dustin",
         "ip link delete veth_leah",
