@@ -267,6 +267,16 @@ impl Story {
         self.equals(format!("{on}: {what}"), or_none(seen.trim_end()), or_none(&expected.join("\n")))
     }
 
+    /// A machine listens on these TCP ports, of either family, and on no other; `none` is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Differs`] if it listens on others.
+    pub fn listening(&mut self, on: &Netns, what: impl Display, expected: &str) -> Result<()> {
+        let ports: Vec<_> = listening(on)?.iter().map(u16::to_string).collect();
+        self.equals(format!("{on}: {what}"), or_none(&ports.join(" ")), expected)
+    }
+
     /// A name cannot be looked up: the resolver gives up for now (`EAI_AGAIN`), at once or after having waited.
     ///
     /// # Errors
@@ -370,6 +380,25 @@ fn neighbour_lines(on: &Netns) -> Result<Vec<String>> {
     let mut known: Vec<_> = known.filter_map(|known| Some((known.dst, known.dev.as_ref()?, known.mac.as_ref()?))).collect();
     known.sort();
     Ok(known.iter().map(|(dst, dev, mac)| format!("{dst} dev {dev} lladdr {mac}")).collect())
+}
+
+/// The TCP ports with a listener, sorted, from `/proc/net/tcp` and `/proc/net/tcp6`.
+fn listening(of: &Netns) -> Result<Vec<u16>> {
+    const LISTEN: &str = "0A";
+    let tables = of.run(|| ["tcp", "tcp6"].map(|table| std::fs::read_to_string(format!("/proc/thread-self/net/{table}"))))?;
+    let mut ports = Vec::new();
+    for table in tables {
+        let table = table.map_err(|e| Error::World(format!("cannot list the sockets of `{of}`: {e}")))?;
+        let port = |line: &str| {
+            let words: Vec<_> = line.split_whitespace().collect();
+            let (_, port) = words.get(1)?.rsplit_once(':')?;
+            (*words.get(3)? == LISTEN).then(|| u16::from_str_radix(port, 16).ok())?
+        };
+        ports.extend(table.lines().filter_map(port));
+    }
+    ports.sort_unstable();
+    ports.dedup();
+    Ok(ports)
 }
 
 fn or_none(words: &str) -> String {

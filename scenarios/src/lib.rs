@@ -10,12 +10,15 @@
 //! | [`doc_000`] | two HTTP servers, a network namespace and a cable between them |
 //! | [`doc_001`] | containers from scratch: a bridge, two nodes, and Calico's way |
 //! | [`doc_002`] | Docker's bridges and containers, and a network like theirs made by hand |
+//! | [`doc_003`] | published ports, localhost, and a service with an address of its own |
 
 mod ask;
+mod chance;
 mod dns;
 pub mod doc_000;
 pub mod doc_001;
 pub mod doc_002;
+pub mod doc_003;
 mod error;
 mod etc;
 mod ip_netns;

@@ -10,7 +10,7 @@ use crate::ask::SILENCE;
 use crate::error::Result;
 use crate::story::Story;
 
-/// How long a ping of a table may take. Those that fail otherwise than by silence do so within a tenth of it.
+/// How long a question of a table may take. Those that fail otherwise than by silence do so within a tenth of it.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Rows of words, each column as wide as its widest.
@@ -89,25 +89,38 @@ pub(crate) fn pings(pings: &[(&Netns, &str)]) -> Result<Vec<String>> {
 
 /// As [`pings`], each with the word that is expected of it: nobody waits longer than necessary where that is `silent`.
 pub(crate) fn expected_pings(pings: &[(&Netns, &str, &str)]) -> Result<Vec<String>> {
-    let ping = |(from, to, expected): (&Netns, &str, &str)| {
-        from.observe(Probe::ping(to).within(if expected == "silent" { SILENCE } else { PATIENCE }))
+    side_by_side(pings, Probe::ping)
+}
+
+/// Whose pages come of requests that are sent at the same time, each with the word that is expected of it: the name of a server, or as of
+/// [`pings`], or `refused` or `reset`.
+pub(crate) fn expected_servers(pages: &[(&Netns, &str, &str)]) -> Result<Vec<String>> {
+    side_by_side(pages, Probe::http)
+}
+
+fn side_by_side(asked: &[(&Netns, &str, &str)], probe: impl Fn(String) -> Probe + Sync) -> Result<Vec<String>> {
+    let ask = |(from, to, expected): (&Netns, &str, &str)| {
+        let within = if expected == "silent" { SILENCE } else { PATIENCE };
+        from.observe(probe(to.to_owned()).within(within))
     };
+    let ask = &ask;
     let outcomes = thread::scope(|scope| {
-        let running: Vec<_> = pings.iter().map(|asked| scope.spawn(move || ping(*asked))).collect();
-        running.into_iter().map(|ping| ping.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect::<Vec<_>>()
+        let running: Vec<_> = asked.iter().map(|asked| scope.spawn(move || ask(*asked))).collect();
+        running.into_iter().map(|outcome| outcome.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect::<Vec<_>>()
     });
     outcomes.into_iter().map(|outcome| Ok(word(&outcome?))).collect()
 }
 
 /// The name of the server that answers, or why none does, in a word or two as of [`pings`].
 pub(crate) fn server(from: &Netns, url: &str) -> Result<String> {
-    let outcome = from.observe(Probe::http(url).within(PATIENCE))?;
-    let name = if let Outcome::Answer(answer) = &outcome { answer.server().map(str::to_owned) } else { None };
-    Ok(name.unwrap_or_else(|| word(&outcome)))
+    Ok(word(&from.observe(Probe::http(url).within(PATIENCE))?))
 }
 
 fn word(outcome: &Outcome) -> String {
     match outcome {
+        Outcome::Answer(answer) if answer.server().is_some() => answer.server().unwrap_or_default().to_owned(),
+        Outcome::Refused => "refused".to_owned(),
+        Outcome::Reset => "reset".to_owned(),
         Outcome::Answer(answer) => answer.ttl().map_or_else(|| "reply".to_owned(), |ttl| format!("ttl {ttl}")),
         Outcome::Silence { .. } => "silent".to_owned(),
         Outcome::LocalError(libc::EHOSTUNREACH) => "no ARP".to_owned(),
@@ -143,6 +156,15 @@ mod tests {
         let host = Netns::current()?;
         let bare = Netns::bare("bare")?;
         assert_eq!(pings(&[(&host, "127.0.0.1"), (&bare, "10.0.0.1"), (&host, "10.0.0.1")])?, ["ttl 64", "ENETUNREACH", "ENETUNREACH"]);
+        Ok(())
+    }
+
+    #[netlab::test]
+    fn a_name_or_a_word_for_each_page() -> Result<()> {
+        let host = Netns::current()?;
+        let _web = host.http_server("127.0.0.1:80")?;
+        let asked = [(&host, "127.0.0.1", "host"), (&host, "127.0.0.1:81", "silent"), (&host, "10.0.0.1", "")];
+        assert_eq!(expected_servers(&asked)?, ["host", "refused", "ENETUNREACH"]);
         Ok(())
     }
 }

@@ -52,6 +52,17 @@ impl World {
         self.machines.get(name).cloned().ok_or_else(|| Error::World(format!("there is no machine `{name}` at this stage")))
     }
 
+    /// Forgets a machine; it goes with the last fixture that holds it.
+    ///
+    /// # Errors
+    ///
+    /// If there is none of that name.
+    pub fn remove(&mut self, name: &str) -> Result<()> {
+        self.machine(name)?;
+        self.machines.remove(name);
+        Ok(())
+    }
+
     /// All machines and namespaces but the host.
     pub fn machines(&self) -> impl Iterator<Item = &Netns> {
         self.machines.values()

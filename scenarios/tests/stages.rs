@@ -111,6 +111,25 @@ mod doc_002 {
     }
 }
 
+mod doc_003 {
+    stages! { "003":
+        stage_01_two_containers = "003.01",
+        stage_02_by_the_container_s_address = "003.02",
+        stage_03_not_from_outside = "003.03",
+        stage_04_ports_of_the_host = "003.04",
+        stage_05_from_the_host_itself = "003.05",
+        stage_06_no_listener = "003.06",
+        stage_07_a_process_on_the_same_port = "003.07",
+        stage_08_userland_proxy = "003.08",
+        stage_09_chains_of_a_service = "003.09",
+        stage_10_balancing = "003.10",
+        stage_11_virtual_address = "003.11",
+        stage_12_the_service_from_outside = "003.12",
+        stage_13_a_container_as_client = "003.13",
+        stage_14_side_by_side = "003.14",
+    }
+}
+
 #[test]
 fn a_stage_that_is_not_there_is_an_error() {
     let e = scenarios::test("000.99").unwrap_err();

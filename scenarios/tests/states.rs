@@ -82,3 +82,28 @@ fn a_rule_without_its_bridge_masquerades_bridged_packets_in_one_of_two_cells() {
 fn the_text_s_cure_of_docker_s_drop_costs_the_isolation() {
     insta::assert_snapshot!(tables("002.21", "cure"));
 }
+
+#[netlab::test]
+fn document_003_ends_with_published_ports_and_a_service() -> Result<()> {
+    let world = scenarios::world_after("003.14")?;
+    for (from, to) in [("con1", "172.18.0.3"), ("laptop", "192.168.0.100"), ("con2", "192.168.0.1")] {
+        world.machine(from)?.expect_ping(to)?;
+    }
+    insta::assert_snapshot!(state(&world, &["host", "con1", "con2", "laptop"])?);
+    Ok(())
+}
+
+#[netlab::test]
+fn a_published_port_is_another_container_s_where_bridged_packets_pass_through_iptables() {
+    insta::assert_snapshot!(tables("003.04", "nf-call"));
+}
+
+#[netlab::test]
+fn a_container_answers_to_its_own_localhost_by_two_sysctls_only() {
+    insta::assert_snapshot!(tables("003.05", "route_localnet"));
+}
+
+#[netlab::test]
+fn a_container_is_its_own_client_by_masquerade_and_hairpin() {
+    insta::assert_snapshot!(tables("003.13", "nf-call"));
+}
