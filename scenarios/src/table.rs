@@ -7,11 +7,15 @@ use std::time::Duration;
 use netlab::{Netns, Outcome, Probe};
 
 use crate::ask::SILENCE;
+use crate::ask::answer_to;
 use crate::error::Result;
 use crate::story::Story;
 
 /// How long a question of a table may take. Those that fail otherwise than by silence do so within a tenth of it.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The word for a neighbour that is not there.
+const NO_ARP: &str = "no ARP";
 
 /// Rows of words, each column as wide as its widest.
 #[derive(Debug)]
@@ -100,8 +104,8 @@ pub(crate) fn expected_servers(pages: &[(&Netns, &str, &str)]) -> Result<Vec<Str
 
 fn side_by_side(asked: &[(&Netns, &str, &str)], probe: impl Fn(String) -> Probe + Sync) -> Result<Vec<String>> {
     let ask = |(from, to, expected): (&Netns, &str, &str)| {
-        let within = if expected == "silent" { SILENCE } else { PATIENCE };
-        from.observe(probe(to.to_owned()).within(within))
+        let probe = probe(to.to_owned()).within(if expected == "silent" { SILENCE } else { PATIENCE });
+        if matches!(expected, NO_ARP | "") { Ok(from.observe(probe)?) } else { answer_to(from, probe) }
     };
     let ask = &ask;
     let outcomes = thread::scope(|scope| {
@@ -113,7 +117,7 @@ fn side_by_side(asked: &[(&Netns, &str, &str)], probe: impl Fn(String) -> Probe 
 
 /// The name of the server that answers, or why none does, in a word or two as of [`pings`].
 pub(crate) fn server(from: &Netns, url: &str) -> Result<String> {
-    Ok(word(&from.observe(Probe::http(url).within(PATIENCE))?))
+    Ok(word(&answer_to(from, Probe::http(url).within(PATIENCE))?))
 }
 
 fn word(outcome: &Outcome) -> String {
@@ -123,7 +127,7 @@ fn word(outcome: &Outcome) -> String {
         Outcome::Reset => "reset".to_owned(),
         Outcome::Answer(answer) => answer.ttl().map_or_else(|| "reply".to_owned(), |ttl| format!("ttl {ttl}")),
         Outcome::Silence { .. } => "silent".to_owned(),
-        Outcome::LocalError(libc::EHOSTUNREACH) => "no ARP".to_owned(),
+        Outcome::LocalError(libc::EHOSTUNREACH) => NO_ARP.to_owned(),
         Outcome::LocalError(_) => outcome.to_string().split(' ').next().unwrap_or_default().to_owned(),
         other => other.to_string(),
     }
