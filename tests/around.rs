@@ -119,6 +119,13 @@ fn a_root_is_all_that_a_program_sees_and_a_joined_one_sees_it_by_asking() -> Res
     assert_eq!(says(host.process("/sh").root(&path), "pwd; read text < /hello; echo $text")?, "/\nfrom the image");
     let gone = host.process("/sh").root(&path).args(["-c", "cd /proc"]).start()?;
     assert!(!gone.wait(SOON)?.success(), "there is nothing but the image");
+    // Mounts in it are private, too.
+    fs::create_dir(path.join("mnt")).unwrap();
+    fs::copy("/bin/busybox", path.join("busybox")).unwrap();
+    let at_home = || host.process("/sh").join(&inside, [Pid, Mount]).root_of(&inside);
+    assert_eq!(says(at_home(), "/busybox mount -t tmpfs none /mnt && echo 1 > /mnt/inside && echo done")?, "done");
+    assert_eq!(says(at_home(), "/busybox ls /mnt")?, "inside");
+    assert_eq!(fs::read_dir(path.join("mnt")).unwrap().count(), 0);
     // Its mounts are not its root.
     assert_eq!(says(host.process("sh").join(&inside, [Pid, Mount]), "test -d /proc && echo ours")?, "ours");
     assert_eq!(says(host.process("/sh").join(&inside, [Pid, Mount]).root_of(&inside), "read text < /hello; echo $text")?, "from the image");

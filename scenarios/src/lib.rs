@@ -21,12 +21,14 @@ pub mod doc_002;
 pub mod doc_003;
 mod error;
 mod etc;
+mod image;
 mod ip_netns;
 mod play;
 mod registry;
 mod stage;
 mod story;
 mod table;
+pub mod toolbox;
 mod wire;
 mod world;
 

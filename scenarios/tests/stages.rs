@@ -6,6 +6,7 @@ macro_rules! stages {
         $(
             #[netlab::test]
             fn $name() -> scenarios::Result<()> {
+                scenarios::toolbox::use_program(env!("CARGO_BIN_EXE_scenarios"));
                 scenarios::test($id)
             }
         )*
@@ -62,6 +63,11 @@ mod doc_000 {
 
 mod doc_001 {
     stages! { "001":
+        stage_01_an_image = "001.01",
+        stage_02_chroot = "001.02",
+        stage_03_proc_in_the_chroot = "001.03",
+        stage_04_a_pid_namespace = "001.04",
+        stage_05_a_container = "001.05",
         stage_06_no_way_to_the_node = "001.06",
         stage_07_a_cable_by_process_id = "001.07",
         stage_08_rename = "001.08",
@@ -83,6 +89,7 @@ mod doc_001 {
         stage_26_a_second_container_of_the_node = "001.26",
         stage_27_a_container_of_another_node = "001.27",
         stage_28_the_internet_translated_once = "001.28",
+        stage_30_nsenter = "001.30",
     }
 }
 

@@ -107,3 +107,32 @@ fn a_container_answers_to_its_own_localhost_by_two_sysctls_only() {
 fn a_container_is_its_own_client_by_masquerade_and_hairpin() {
     insta::assert_snapshot!(tables("003.13", "nf-call"));
 }
+
+#[netlab::test]
+fn document_001_ends_its_part_on_bridges_with_two_nodes_that_reach_each_other() -> Result<()> {
+    scenarios::toolbox::use_program(env!("CARGO_BIN_EXE_scenarios"));
+    let world = scenarios::world_after("001.17")?;
+    for (from, to) in [("con1", "172.19.36.2"), ("con3", "172.19.35.2"), ("con1", "172.19.35.3"), ("con1", "8.8.8.8"), ("con3", "8.8.8.8")]
+    {
+        world.machine(from)?.expect_ping(to)?;
+    }
+    insta::assert_snapshot!(state(&world, &["node001", "con1", "con2", "node002", "con3", "head"])?);
+    Ok(())
+}
+
+#[netlab::test]
+fn document_001_ends_with_containers_that_share_no_network() -> Result<()> {
+    scenarios::toolbox::use_program(env!("CARGO_BIN_EXE_scenarios"));
+    let world = scenarios::world_after("001.30")?;
+    for (from, to) in [("con1", "172.19.36.2"), ("con3", "172.19.35.2"), ("con1", "172.19.35.3"), ("con1", "8.8.8.8")] {
+        world.machine(from)?.expect_ping(to)?;
+    }
+    insta::assert_snapshot!(state(&world, &["node001", "con1", "con2", "node002", "con3", "head"])?);
+    Ok(())
+}
+
+#[netlab::test]
+fn two_of_six_sysctls_and_two_routes_make_calico_s_network() {
+    scenarios::toolbox::use_program(env!("CARGO_BIN_EXE_scenarios"));
+    insta::assert_snapshot!(tables("001.24"));
+}

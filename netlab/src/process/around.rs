@@ -1,8 +1,10 @@
 //! What is around a program beside its network: namespaces of other kinds, its own or another's, and a root directory.
 
+use std::ffi::{CString, OsStr};
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::panic::Location;
 use std::path::{Path, PathBuf};
@@ -10,14 +12,14 @@ use std::process::{Child, Command};
 
 use super::{Process, ProcessPlan};
 use crate::error::{At, Doing, Error, Result};
-use crate::sys::{Namespace, around};
+use crate::sys::{Namespace, Root, around};
 
 /// What a program will have around it. Descriptors are opened when it is said whose they are.
 #[derive(Debug, Default)]
 pub(super) struct Around {
     fresh: Vec<Namespace>,
     joined: Vec<(Namespace, OwnedFd)>,
-    root: Option<OwnedFd>,
+    root: Option<Root>,
     words: Vec<String>,
     problem: Option<Error>,
 }
@@ -56,23 +58,23 @@ impl ProcessPlan {
     }
 
     /// Makes a directory its root, in which its path is looked up too. Equals `chroot DIRECTORY PROGRAM`; its working directory is `/` then.
-    pub fn root(self, directory: impl AsRef<Path>) -> Self {
+    pub fn root(mut self, directory: impl AsRef<Path>) -> Self {
         let directory = directory.as_ref();
-        self.root_at(directory, format!("the root `{}`", directory.display()))
+        self.around.words.push(format!("the root `{}`", directory.display()));
+        match CString::new(directory.as_os_str().as_bytes()) {
+            Ok(path) => self.around.root = Some(Root::Path(path)),
+            Err(e) => self.around.wrong(Error::invalid(format!("use the root `{}`", directory.display()), e.to_string())),
+        }
+        self
     }
 
     /// Gives it the root directory of a process that runs already. Equals `nsenter --root`.
-    pub fn root_of(self, other: &Process) -> Self {
-        let words = format!("the root of process {}", other.id());
-        self.root_at(&other.file("root"), words)
-    }
-
-    fn root_at(mut self, directory: &Path, words: String) -> Self {
-        match around::open_directory(directory) {
-            Ok(descriptor) => self.around.root = Some(descriptor),
-            Err(e) => self.around.wrong(Error::new(format!("use {words}"), e)),
+    pub fn root_of(mut self, other: &Process) -> Self {
+        self.around.words.push(format!("the root of process {}", other.id()));
+        match around::open_directory(&other.file("root")) {
+            Ok(descriptor) => self.around.root = Some(Root::Open(descriptor)),
+            Err(e) => self.around.wrong(Error::new(format!("use the root of `{}`", other.program), e)),
         }
-        self.around.words.push(words);
         self
     }
 }
@@ -128,12 +130,26 @@ impl Around {
 
     /// The mistake that was made with it.
     pub(super) fn problem(&mut self) -> Result<()> {
-        self.problem.take().map_or(Ok(()), Err)
+        if let Some(problem) = self.problem.take() {
+            return Err(problem);
+        }
+        // Where the mounts are another's, only the program finds out whether its root is there.
+        if let Some(Root::Path(path)) = &self.root
+            && !self.joins(Namespace::Mount)
+        {
+            let path = Path::new(OsStr::from_bytes(path.as_bytes()));
+            around::open_directory(path).doing(|| format!("use the root `{}`", path.display()))?;
+        }
+        Ok(())
     }
 
     /// Whether the program becomes one of another's pid namespace.
     pub(super) fn joins_processes(&self) -> bool {
-        self.joined.iter().any(|(kind, _)| *kind == Namespace::Pid)
+        self.joins(Namespace::Pid)
+    }
+
+    fn joins(&self, wanted: Namespace) -> bool {
+        self.joined.iter().any(|(kind, _)| *kind == wanted)
     }
 
     /// What it is, for a message.

@@ -10,7 +10,7 @@ use std::process::{Child, Command};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 
-use super::kind::Namespace;
+use super::kind::{Namespace, Root};
 use super::{namespace, process};
 
 /// A namespace by its file, such as `/proc/PID/ns/mnt`.
@@ -24,12 +24,7 @@ pub(crate) fn open_directory(path: &Path) -> io::Result<OwnedFd> {
 }
 
 /// Starts the command in the namespaces that are joined, then in fresh ones, then with the root.
-pub(crate) fn start(
-    mut command: Command,
-    fresh: &[Namespace],
-    joined: Vec<(Namespace, OwnedFd)>,
-    root: Option<OwnedFd>,
-) -> io::Result<Child> {
+pub(crate) fn start(mut command: Command, fresh: &[Namespace], joined: Vec<(Namespace, OwnedFd)>, root: Option<Root>) -> io::Result<Child> {
     if fresh.is_empty() && joined.is_empty() && root.is_none() {
         return command.spawn();
     }
@@ -42,13 +37,15 @@ pub(crate) fn start(
             const NOTHING: Option<&str> = None;
             mount(NOTHING, "/", NOTHING, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NOTHING)?;
         }
-        if let Some(root) = &root {
-            nix::unistd::fchdir(root)?;
-            nix::unistd::chroot(".")?;
+        match &root {
+            Some(Root::Path(path)) => nix::unistd::chdir(path.as_c_str())?,
+            Some(Root::Open(directory)) => nix::unistd::fchdir(directory)?,
+            None => return Ok(()),
         }
+        nix::unistd::chroot(c".")?;
         Ok(())
     };
-    // SAFETY: between fork and exec the closure makes only system calls (setns, unshare, mount, fchdir, chroot) and allocates nothing: what
+    // SAFETY: between fork and exec the closure makes only system calls (setns, unshare, mount, chdir, fchdir, chroot) and allocates nothing: what
     // it holds was made before.
     unsafe { command.pre_exec(enter) };
     // A pid namespace is that of a thread's children, not of the one who enters it: a thread of ours starts the program.

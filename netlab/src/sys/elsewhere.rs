@@ -367,7 +367,7 @@ pub(crate) mod socket {
 
 pub(crate) mod around {
     use super::refuse;
-    use crate::sys::Namespace;
+    use crate::sys::{Namespace, Root};
     use std::io;
     use std::os::fd::OwnedFd;
     use std::path::Path;
@@ -385,7 +385,7 @@ pub(crate) mod around {
         _command: Command,
         _fresh: &[Namespace],
         _joined: Vec<(Namespace, OwnedFd)>,
-        _root: Option<OwnedFd>,
+        _root: Option<Root>,
     ) -> io::Result<Child> {
         refuse()
     }

@@ -1,4 +1,7 @@
-//! The kinds of namespaces.
+//! The kinds of namespaces, and roots in them.
+
+use std::ffi::CString;
+use std::os::fd::OwnedFd;
 
 /// A kind of namespace that a process is in (namespaces(7)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,4 +36,13 @@ impl Namespace {
             Self::Uts => "uts",
         }
     }
+}
+
+/// A directory that becomes the root of a program.
+#[derive(Debug)]
+pub(crate) enum Root {
+    /// Looked up among the mounts that the program has: a directory that was opened before belongs to those of before.
+    Path(CString),
+    /// The root of another.
+    Open(OwnedFd),
 }

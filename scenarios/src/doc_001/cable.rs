@@ -1,9 +1,11 @@
 //! Stages 06 to 11: a cable into a container, its name and address, and a second container.
 
+use std::fs;
 use std::net::Ipv4Addr;
 
-use netlab::{Capture, Netns, Reason, Route, VethPair, capture};
+use netlab::{Capture, Process, Reason, Route, VethPair, capture};
 
+use super::containers::{shell_of, start};
 use super::{CON_1, CON_2, NODE_1, cable, hardware};
 use crate::error::{Error, Result};
 use crate::stage::{Cause, Stage, Verdict};
@@ -51,7 +53,9 @@ pub(super) const STAGES: &[Stage] = &[
             let node = w.machine(NODE_1)?;
             // Index 0 leaves the choice to the kernel, as `ip link add` does.
             let pair = VethPair::connect(node.iface("veth0").index(0).down(), node.iface("veth1").index(0).down())?;
-            pair.right().move_to(&w.machine(CON_1)?)?;
+            pair.right().move_to_pid(w.kept::<Process>(&shell_of(CON_1))?.id())?;
+            // As all links of a lab: three ARP requests within a tenth of a second.
+            w.machine(CON_1)?.link("veth1")?.set_ipv4_neigh("retrans_time_ms", 30)?.keep();
             w.keep(CABLE_1, pair);
             Ok(())
         },
@@ -62,6 +66,12 @@ pub(super) const STAGES: &[Stage] = &[
             let (here, there) = (node.link("veth0")?.index(), con1.link("veth1")?.index());
             s.link(&node, "it shows the index of the far end", "veth0", &format!("veth0@if{there}: <BROADCAST,MULTICAST> noop DOWN"))?;
             s.link(&con1, "it shows the index of the far end", "veth1", &format!("veth1@if{here}: <BROADCAST,MULTICAST> noop DOWN"))?;
+            let id = w.kept::<Process>(&shell_of(CON_1))?.id();
+            s.equals(
+                "node001: `pidof ash` is the container",
+                words(&processes("ash")?.iter().map(|found| found.id).collect::<Vec<_>>()),
+                id.to_string(),
+            )?;
             s.holds("the indexes follow one another", format!("veth0 {here}, veth1 {there}"), here == there + 1)
         },
         ..Stage::STILL
@@ -169,9 +179,11 @@ pub(super) const STAGES: &[Stage] = &[
     Stage {
         id: "001.11",
         title: "a second container",
-        claim: "A second container gets veth3 as its eth0, with 172.19.35.3/24, in the same way.",
+        claim: "A second container gets veth3 as its eth0, with 172.19.35.3/24, in the same way; `top` runs in it, and its process id is \
+                what `ps -C ash -o ppid=` prints.",
         truth: "It is there, and nothing joins the two yet: con1 asks for 172.19.35.3 on its own cable, whose far end is not con2's. \
-                The ping is silent: its kernel says EHOSTUNREACH by an ICMP message to itself, which takes a `lo` that is UP.",
+                The ping is silent: its kernel says EHOSTUNREACH by an ICMP message to itself, which takes a `lo` that is UP. The parents of the shells are those who started the containers: the container is the parent of \
+                its `top`.",
         commands: &[
             "ip link add veth2 type veth peer name veth3; ip link set veth3 netns PID",
             "ip link set veth3 name eth0; ip address add 172.19.35.3/24 dev eth0; ip link set eth0 up  # in the container",
@@ -179,7 +191,7 @@ pub(super) const STAGES: &[Stage] = &[
         ],
         before: |w, s| s.links(&w.machine(NODE_1)?, "one cable leads into a container", "lo eth0 veth0"),
         change: |w| {
-            w.add(Netns::bare(CON_2)?);
+            start(w, CON_2, &["-c", "top"])?;
             cable(w, NODE_1, "veth2", CON_2, "172.19.35.3/24")
         },
         check: |w, s| {
@@ -190,6 +202,15 @@ pub(super) const STAGES: &[Stage] = &[
             let tap = Capture::on(&con2)?;
             s.no_reply(&con1, "172.19.35.3", Reason::Silence)?;
             s.packets("con2: none of it comes here", &tap.stop()?.filter(capture::any().from("172.19.35.2"))?, &[])?;
+            s.wrong();
+            let second = w.kept::<Process>(&shell_of(CON_2))?.id();
+            let (of_ash, of_top) = (parents("ash")?, parents("top")?);
+            s.holds(
+                format!("node001: none of `ps -C ash -o ppid=` is the second container, {second}"),
+                words(&of_ash),
+                !of_ash.contains(&second),
+            )?;
+            s.equals("node001: `ps -C top -o ppid=` is", words(&of_top), second.to_string())?;
             s.unstated();
             con1.link("lo")?.up()?;
             s.no_reply(&con1, "172.19.35.3", libc::EHOSTUNREACH)
@@ -201,6 +222,33 @@ pub(super) const STAGES: &[Stage] = &[
 /// The cable whose one end is moved into con1 by stage 07.
 const CABLE_1: &str = "the cable of con1";
 const CONNECTED: &str = "172.19.35.0/24 dev eth0 proto kernel scope link src 172.19.35.2";
+
+/// A process, as the node sees it.
+struct Found {
+    id: u32,
+    parent: u32,
+}
+
+/// The processes of that name.
+fn processes(name: &str) -> Result<Vec<Found>> {
+    let entries = fs::read_dir("/proc").map_err(|e| Error::World(format!("cannot list /proc: {e}")))?;
+    let read = |id: u32| {
+        // `ID (NAME) STATE PARENT …` (proc(5)); one that has ended since has none.
+        let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+        let (front, rest) = stat.rsplit_once(") ")?;
+        let parent = rest.split(' ').nth(1)?.parse().ok()?;
+        front.ends_with(&format!("({name}")).then_some(Found { id, parent })
+    };
+    Ok(entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter_map(read).collect())
+}
+
+fn parents(name: &str) -> Result<Vec<u32>> {
+    Ok(processes(name)?.iter().map(|found| found.parent).collect())
+}
+
+fn words(numbers: &[u32]) -> String {
+    numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(" ")
+}
 
 /// The MAC address that Docker makes of an IP address, as the text's one line of shell does.
 fn mac_of(address: Ipv4Addr) -> String {

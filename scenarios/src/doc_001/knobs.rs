@@ -10,6 +10,7 @@ use super::{CON_1, NODE_1};
 use crate::ask::counter;
 use crate::error::{Error, Result};
 use crate::stage::{Cause, Stage};
+use crate::table::Table;
 
 pub(super) const STAGES: &[Stage] = &[Stage {
     id: "001.24",
@@ -26,7 +27,11 @@ pub(super) const STAGES: &[Stage] = &[Stage {
     check: |w, s| {
         let (node, con1) = (w.machine(NODE_1)?, w.machine(CON_1)?);
         let (port, end) = (node.link("veth0")?, con1.link("eth0")?);
-        s.equals("con1 asks for 169.254.1.1 and pings node001, with one thing different each time", grid(&node, &con1)?, GRID)?;
+        s.equals(
+            "con1 asks for its gateway and pings node001, with one thing different each time",
+            grid(&node, &con1)?.to_string(),
+            Table::of(GRID).to_string(),
+        )?;
         end.add_address("172.19.35.99/32")?.keep();
         s.equals(
             "con1 sends as 172.19.35.99: node001 drops it (TcpExtIPReversePathFilter)",
@@ -89,32 +94,34 @@ const KNOBS: &[Knob] = &[
 ];
 
 /// Seen on Linux 6.18.
-const GRID: &str = "\
-as Calico has it                     asked, answered      reply
-proxy_arp=0 on veth0                 asked, not answered  silence
-forwarding=0 on veth0                asked, not answered  silence
-no route to 172.19.35.2              asked, not answered  silence
-the same, and rp_filter=0 on veth0   asked, answered      silence
-no default route                     asked, not answered  silence
-169.254.0.0/16 dev eth0 instead      asked, answered      reply
-rp_filter=0 on veth0                 asked, answered      reply
-route_localnet=0 on veth0            asked, answered      reply
-forwarding=0 on eth0                 asked, answered      reply";
+const GRID: &[[&str; 3]] = &[
+    ["on the node", "who has 169.254.1.1?", "ping"],
+    ["as Calico has it", "answered", "ttl 64"],
+    ["proxy_arp=0 on veth0", "not answered", "silent"],
+    ["forwarding=0 on veth0", "not answered", "silent"],
+    ["no route to 172.19.35.2", "not answered", "silent"],
+    ["the same, and rp_filter=0 on veth0", "answered", "silent"],
+    ["no default route", "not answered", "silent"],
+    ["169.254.0.0/16 dev eth0 instead", "answered", "ttl 64"],
+    ["rp_filter=0 on veth0", "answered", "ttl 64"],
+    ["route_localnet=0 on veth0", "answered", "ttl 64"],
+    ["forwarding=0 on eth0", "answered", "ttl 64"],
+];
 
-fn grid(node: &Netns, con1: &Netns) -> Result<String> {
-    let mut lines = Vec::new();
+fn grid(node: &Netns, con1: &Netns) -> Result<Table> {
+    let mut table = Table::new(GRID[0]);
     for (name, turn, turn_back) in KNOBS {
         turn(node)?;
         let (asked, outcome) = asked_and_answered(con1, node)?;
         let ping = match outcome {
-            Outcome::Answer(_) => "reply".to_owned(),
-            Outcome::Silence { .. } => "silence".to_owned(),
+            Outcome::Answer(answer) => format!("ttl {}", answer.ttl().unwrap_or_default()),
+            Outcome::Silence { .. } => "silent".to_owned(),
             other => other.to_string(),
         };
-        lines.push(format!("{name:<36} {asked:<20} {ping}"));
+        table.row([(*name).to_owned(), asked.to_owned(), ping]);
         turn_back(node)?;
     }
-    Ok(lines.join("\n"))
+    Ok(table)
 }
 
 fn add_host_route(node: &Netns) -> netlab::Result<()> {

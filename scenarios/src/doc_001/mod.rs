@@ -29,8 +29,10 @@
 mod bridge;
 mod cable;
 mod calico;
+mod containers;
 mod knobs;
 mod nat;
+mod nsenter;
 mod outside;
 mod routed;
 
@@ -47,7 +49,17 @@ pub const DOCUMENT: Document = Document {
     id: "001",
     title: "Containers from scratch: a bridge, two nodes, and Calico's way",
     start,
-    parts: &[cable::STAGES, bridge::STAGES, nat::STAGES, calico::STAGES, knobs::STAGES, routed::STAGES, outside::STAGES],
+    parts: &[
+        containers::STAGES,
+        cable::STAGES,
+        bridge::STAGES,
+        nat::STAGES,
+        calico::STAGES,
+        knobs::STAGES,
+        routed::STAGES,
+        outside::STAGES,
+        nsenter::STAGES,
+    ],
 };
 
 const NODE_1: &str = "node001";
@@ -75,16 +87,7 @@ fn start() -> Result<World> {
     world.uplink(head.iface("eth1").addr(format!("{OUTER}/24")), "192.168.200.1/24")?;
     let rule = NatRule::masquerade(&head).from("10.141.0.0/16").out("eth1").install()?;
     world.keep("the MASQUERADE rule of head", rule);
-    world.add(Netns::bare(CON_1)?);
     Ok(world)
-}
-
-/// The namespaces of a container, in which `lo` is DOWN.
-fn container(world: &mut World, name: &str) -> Result<Netns> {
-    match world.machine(name) {
-        Ok(there) => Ok(there),
-        Err(_) => Ok(world.add(Netns::bare(name)?)),
-    }
 }
 
 /// A container that is cabled to its node as stages 07 to 10 do it, in one step.

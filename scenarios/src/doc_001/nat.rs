@@ -4,7 +4,8 @@ use netlab::capture::icmp;
 use netlab::{Capture, NatRule, Netns, Reason, Route};
 
 use super::bridge::add_bridge;
-use super::{CON_1, CON_2, CON_3, HEAD, NODE_1, NODE_2, OUTER, cable, container};
+use super::containers::start;
+use super::{CON_1, CON_2, CON_3, HEAD, NODE_1, NODE_2, OUTER, cable};
 use crate::error::Result;
 use crate::stage::{Cause, Stage};
 use crate::world::{INTERNET, World};
@@ -77,7 +78,7 @@ pub(super) const STAGES: &[Stage] = &[
         commands: &["# on node002: stages 05 to 14 with 172.19.36.2/24 for the container and 172.19.36.1/24 for br0"],
         before: |w, s| s.links(&w.machine(NODE_2)?, "there is no bridge and no container", "lo eth0"),
         change: |w| {
-            container(w, CON_3)?;
+            start(w, CON_3, &[])?;
             cable(w, NODE_2, "veth0", CON_3, "172.19.36.2/24")?;
             add_bridge(w, NODE_2, "172.19.36.1/24", &["veth0"])?;
             add_way_out(w, NODE_2)?;
