@@ -276,7 +276,7 @@ impl Link {
             let up = link.header.flags.contains(LinkFlags::Up);
             let carrier = link.header.flags.contains(LinkFlags::LowerUp);
             if port_forwards(&link) && (carrier || !up || !must) {
-                return Ok(());
+                return self.ask_bridge(&link, None).doing(what);
             }
             if Instant::now() > deadline {
                 return Err(Error::timeout(what(), format!("after {SETTLE:?} its flags are {:?}", link.header.flags)));
@@ -289,10 +289,10 @@ impl Link {
     fn settle_far_end(&self) -> Result<()> {
         let what = || format!("wait for the far end of `{self}` to carry traffic");
         let deadline = Instant::now() + SETTLE;
-        while let Some(far) = self.ask_far_end().doing(what)? {
+        while let Some((far, place)) = self.ask_far_end().doing(what)? {
             let carries = far.header.flags.contains(LinkFlags::LowerUp) || !far.header.flags.contains(LinkFlags::Up);
             if carries && port_forwards(&far) {
-                break;
+                return self.ask_bridge(&far, place).doing(what);
             }
             if Instant::now() > deadline {
                 return Err(Error::timeout(what(), format!("after {SETTLE:?} its flags are {:?}", far.header.flags)));
@@ -302,22 +302,31 @@ impl Link {
         Ok(())
     }
 
-    /// As [`ask`](Self::ask), of the far end of a cable; nothing if there is none, or none that can be asked from here.
-    fn ask_far_end(&self) -> Result<Option<LinkMessage>, Refusal> {
+    /// As [`ask`](Self::ask), of the far end of a cable, and where that is; nothing if there is none, or none that can be asked from here.
+    fn ask_far_end(&self) -> Result<Option<(LinkMessage, Option<i32>)>, Refusal> {
         let near = self.ask()?;
         let far = near.attributes.iter().find_map(|attribute| match attribute {
             LinkAttribute::Link(index) if is_veth(&near) && near.header.flags.contains(LinkFlags::Up) => Some(*index),
             _ => None,
         });
-        let Some(far) = far else { return Ok(None) };
-        let mut question = LinkMessage::default();
-        question.header.index = far;
-        question.attributes.extend(near.attributes.iter().find_map(|attribute| match attribute {
-            LinkAttribute::LinkNetNsId(id) => Some(LinkAttribute::IfNetnsId(*id)),
+        let place = near.attributes.iter().find_map(|attribute| match attribute {
+            LinkAttribute::LinkNetNsId(id) => Some(*id),
             _ => None,
-        }));
-        let answers = self.netns().request(RouteNetlinkMessage::GetLink(question), 0).unwrap_or_default();
-        Ok(answers.into_iter().find_map(into_link))
+        });
+        let Some(far) = far else { return Ok(None) };
+        let answers = self.netns().request(look_at(far, place), 0).unwrap_or_default();
+        Ok(answers.into_iter().find_map(into_link).map(|far| (far, place)))
+    }
+
+    /// Lets the kernel take note of the carrier of the bridge whose port this is: a bridge has the first one from its first port.
+    ///
+    /// Until then what its machine sends by it is lost without a word. `place` is the id of the namespace where they are.
+    fn ask_bridge(&self, port: &LinkMessage, place: Option<i32>) -> Result<(), Refusal> {
+        let bridge = port.attributes.iter().find_map(|attribute| match attribute {
+            LinkAttribute::Controller(index) if *index != 0 => Some(*index),
+            _ => None,
+        });
+        bridge.map_or(Ok(()), |bridge| self.netns().request(look_at(bridge, place), 0).map(drop))
     }
 
     /// Waits until the kernel answers for every IPv6 address of the link, if it has a carrier; without one it will not before it gets one.
@@ -373,12 +382,12 @@ impl Link {
             Err(refusal) if refusal.request >= patience && patience::has_no_neighbours(&refusal) => Vec::new(),
             answers => answers.map_err(|refusal| Error::new(words.swap_remove(refusal.request), refusal))?,
         };
-        let settled = answers
-            .get(last)
-            .and_then(|answers| answers.iter().find_map(as_link))
-            .is_some_and(|link| !iface.up || (port_forwards(link) && (link.header.flags.contains(LinkFlags::LowerUp) || !must_carry)));
-        if !settled {
-            self.settle(must_carry)?;
+        let seen = answers.get(last).and_then(|answers| answers.iter().find_map(as_link));
+        let settled =
+            |link: &&LinkMessage| !iface.up || (port_forwards(link) && (link.header.flags.contains(LinkFlags::LowerUp) || !must_carry));
+        match seen.filter(settled) {
+            Some(link) => self.ask_bridge(link, None).doing(|| format!("look at the bridge of `{self}`"))?,
+            None => self.settle(must_carry)?,
         }
         if plan.addresses.iter().any(|address| address.is_ipv6()) && iface.up {
             self.settle_ipv6()?;
@@ -440,6 +449,14 @@ pub(crate) fn mtu(link: &LinkMessage) -> Option<u32> {
         LinkAttribute::Mtu(bytes) => Some(*bytes),
         _ => None,
     })
+}
+
+/// The question for a link, here or in the namespace of that id.
+fn look_at(index: u32, place: Option<i32>) -> RouteNetlinkMessage {
+    let mut question = LinkMessage::default();
+    question.header.index = index;
+    question.attributes.extend(place.map(LinkAttribute::IfNetnsId));
+    RouteNetlinkMessage::GetLink(question)
 }
 
 fn is_veth(link: &LinkMessage) -> bool {
