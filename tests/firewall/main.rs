@@ -5,6 +5,7 @@ mod lab;
 mod chains;
 mod filter;
 mod hits;
+mod iptables;
 mod nat;
 mod owned;
 mod policy;

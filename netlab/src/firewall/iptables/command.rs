@@ -308,6 +308,14 @@ pub(super) fn is_target(name: &str) -> bool {
     TARGETS.iter().any(|target| target.name == name) || targets::NOT_NATIVE.contains(&name)
 }
 
+/// The target that was probably meant by what is no chain.
+pub(super) fn near_target(chain: &str) -> Option<&'static str> {
+    let capitals = chain.to_ascii_uppercase();
+    // Of few letters, each other one makes another name.
+    let near = nearest(&capitals, TARGETS.iter().map(|target| target.name)).filter(|near| capitals.len() > 3 || *near == capitals);
+    near.filter(|near| *near != chain)
+}
+
 /// What a module is given before it is told anything.
 pub(super) fn nothing_given(module: String, at: Range<usize>) -> Given {
     Given { module, at, options: Vec::new() }

@@ -1,6 +1,6 @@
 //! What is not understood is pointed at.
 
-use super::super::parse;
+use super::super::command::parse;
 use crate::Netns;
 use crate::error::Result;
 

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
+use super::super::command::{Command, parse};
+use super::super::print::print;
 use super::super::words::split;
-use super::super::{Command, parse, print};
 use super::{corpus, plan};
 use crate::nft::Family;
 

@@ -4,7 +4,8 @@ mod errors;
 mod fuzz;
 mod oracle;
 
-use super::{Command, parse, print};
+use super::command::{Command, parse};
+use super::print::print;
 use crate::firewall::plan::Plan;
 
 const CORPUS: &[(&str, &str)] = &[

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::super::command::Command;
+use super::super::print::print;
 use super::super::words::split;
-use super::super::{Command, print};
 use super::{corpus, plan, understood};
 use crate::Netns;
 use crate::error::Result;
