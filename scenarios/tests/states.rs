@@ -134,5 +134,5 @@ fn document_001_ends_with_containers_that_share_no_network() -> Result<()> {
 #[netlab::test]
 fn two_of_six_sysctls_and_two_routes_make_calico_s_network() {
     scenarios::toolbox::use_program(env!("CARGO_BIN_EXE_scenarios"));
-    insta::assert_snapshot!(tables("001.24"));
+    insta::assert_snapshot!(tables("001.24", "on the node "));
 }
