@@ -205,21 +205,14 @@ fn threads_share_chains_and_leave_nothing() -> Result<()> {
 fn rules_that_iptables_adds_at_the_same_time_are_not_lost() -> Result<()> {
     const FOREIGN: u32 = 20;
     let host = Netns::new("machine")?;
-    let busy = std::sync::atomic::AtomicBool::new(true);
     let rounds = thread::scope(|scope| {
-        let ours = scope.spawn(|| {
-            let mut rounds = 0;
-            while busy.load(std::sync::atomic::Ordering::Relaxed) {
-                drop(mark(&host, 1)?);
-                rounds += 1;
-            }
-            Ok::<_, netlab::Error>(rounds)
-        });
-        for n in 0..FOREIGN {
-            run(&host, &format!("iptables -A FORWARD -s 192.0.2.{n} -j ACCEPT"));
+        let foreign = scope.spawn(|| (0..FOREIGN).for_each(|n| drop(run(&host, &format!("iptables -A FORWARD -s 192.0.2.{n} -j ACCEPT")))));
+        let mut rounds = 0;
+        while !foreign.is_finished() {
+            drop(mark(&host, 1)?);
+            rounds += 1;
         }
-        busy.store(false, std::sync::atomic::Ordering::Relaxed);
-        ours.join().unwrap()
+        Ok::<_, netlab::Error>(rounds)
     })?;
     assert!(rounds > 0);
     assert_eq!(order(&host, Family::Ip, "filter", "FORWARD")?.len(), FOREIGN as usize);
