@@ -39,6 +39,7 @@ fn one_bad_rule_among_several_is_named_and_none_is_installed() -> Result<()> {
         (NatRule::masquerade(&host).from("nonsense"), "`nonsense` is no address"),
         (NatRule::masquerade(&host).chain("PREROUTING"), "masquerade works in POSTROUTING"),
         (NatRule::jump(&host, "NOWHERE").output(), "make chain `ip nat NOWHERE` first"),
+        (NatRule::accept(&host).chain("NOWHERE"), "there is no such chain"),
         (NatRule::masquerade(&other), "the rules before it are for `machine`"),
     ] {
         let e = Rules::install([good(), NatRule::dnat(&host).tcp(80).to("10.0.0.1").also_local(), bad, good()]).unwrap_err();

@@ -74,9 +74,14 @@ pub(crate) fn install(netns: &Netns, orders: &[Order]) -> Result<Vec<Installed>,
     };
     let rules = orders.iter().enumerate().map(lowered).collect::<Result<Vec<_>, _>>()?;
     let mut owned = netns.owned();
-    let mut ends = Vec::new();
+    let (mut ends, mut looking_at) = (Vec::new(), None);
     let made = change(netns, &mut owned, |owned, socket, transaction| {
-        need(netns, owned, socket, transaction, orders.iter().map(|order| order.plan.chain_name()))?;
+        let mut there = Vec::new();
+        for (place, order) in orders.iter().enumerate() {
+            looking_at = Some(place);
+            need(netns, owned, socket, transaction, order.plan.chain_name(), &mut there)?;
+        }
+        looking_at = None;
         ends = vec![transaction.len()];
         for (order, rule) in orders.iter().zip(&rules) {
             let ChainName { table, chain } = order.plan.chain_name();
@@ -86,7 +91,8 @@ pub(crate) fn install(netns: &Netns, orders: &[Order]) -> Result<Vec<Installed>,
         Ok(())
     });
     let made = made.map_err(|refused| {
-        let place = refused.request.and_then(|request| ends.iter().position(|end| request < *end)?.checked_sub(1));
+        let asked = refused.request.and_then(|request| ends.iter().position(|end| request < *end)?.checked_sub(1));
+        let place = looking_at.or(asked);
         let error = match place.and_then(|place| orders.get(place)) {
             Some(order) => helped(refused.error, &order.plan),
             None => refused.error,
@@ -157,24 +163,23 @@ pub(super) fn change(
     }
 }
 
-/// Makes the tables and chains that are missing.
+/// Makes the chain and its table, if they are missing and not `there` already.
 pub(super) fn need(
     netns: &Netns,
     owned: &mut Owned,
     socket: &mut Socket,
     transaction: &mut Transaction,
-    names: impl IntoIterator<Item = ChainName>,
+    name: ChainName,
+    there: &mut Vec<ChainName>,
 ) -> Result<()> {
-    let mut there: Vec<ChainName> = Vec::new();
-    for name in names {
-        if !there.iter().any(|known| known.table == name.table) {
-            need_table(netns, owned, socket, transaction, &name.table)?;
-        }
-        if !there.contains(&name) {
-            need_chain(netns, owned, socket, transaction, &name)?;
-            there.push(name);
-        }
+    if there.contains(&name) {
+        return Ok(());
     }
+    if !there.iter().any(|known| known.table == name.table) {
+        need_table(netns, owned, socket, transaction, &name.table)?;
+    }
+    need_chain(netns, owned, socket, transaction, &name)?;
+    there.push(name);
     Ok(())
 }
 

@@ -250,7 +250,7 @@ fn put(netns: &Netns, name: &ChainName, accept: bool) -> Result<((u64, u64), u64
     let mut before = true;
     let made = change::change(netns, &mut owned, |owned, socket, transaction| {
         let what = || format!("set the policy of chain `{name}` of `{netns}`");
-        change::need(netns, owned, socket, transaction, [name.clone()])?;
+        change::need(netns, owned, socket, transaction, name.clone(), &mut Vec::new())?;
         let there = look::chain(socket, &name.table, &name.chain).doing(what)?;
         let counts = there.as_ref().is_some_and(|chain| chain.counter.is_some());
         before = match there.map(|chain| chain.base) {

@@ -50,7 +50,8 @@ impl<K> PacketRuleBuilder<K> {
     /// Puts the rule into the namespace, with the table and base chain that it needs, if they are not there.
     ///
     /// They are those that iptables-nft uses (table `ip filter`, chain `FORWARD`, …), so that rules of several tools are in one
-    /// order. Every rule has a counter.
+    /// order. Every rule has a counter. `nft list ruleset` lists every rule; `iptables -S` those that iptables could have written, and calls a
+    /// table with others, such as nf_tables' own translations, incompatible. Its `-A`, `-I` and `-D` work there all the same.
     ///
     /// # Errors
     ///

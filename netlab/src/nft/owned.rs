@@ -65,7 +65,10 @@ impl Owned {
         }
         self.tables.remove(name);
         self.chains.retain(|chain, held| {
-            held.made = held.made.filter(|_| chain.table != *name);
+            if chain.table == *name {
+                held.made = None;
+                held.policies = Layers::default();
+            }
             held.made.is_some() || held.users > 0
         });
         if let Some(handle) = handle {
