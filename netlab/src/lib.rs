@@ -27,6 +27,7 @@
 //! | addresses, routes, policy rules, neighbours, sysctls, files | [`Address`], [`Route`], [`Rule`], [`Neigh`], [`Sysctl`], [`PrivateFile`] |
 //! | somebody who answers, and somebody who asks | [`Responder`], [`Probe`], [`Netns::probe`], [`Netns::expect_unreachable`] |
 //! | address translation, firewalls, what they counted | [`NatRule`], [`FilterRule`], [`Policy`], [`RuleChain`], [`Rules`] |
+//! | a NAT that behaves as RFC 4787 names it, and how a NAT behaves | [`NatGateway`], [`NatBehaviour`], [`StunServer`], [`PrefixNat`] |
 //! | what the kernel has, as iproute2 and nft print it | [`snapshot`], [`Netns::routes`], [`Netns::ruleset`] |
 //! | the connections that a machine remembers and rewrites | [`Netns::connections`], [`Flow`], [`conntrack`] |
 //! | the packets | [`Capture`] |
@@ -112,7 +113,7 @@ pub use isolate::Machine;
 pub use link::Link;
 pub use macvlan::Macvlan;
 pub use macvtap::Macvtap;
-pub use nat_behaviour::{NatBehaviour, NatGateway};
+pub use nat_behaviour::{NatBehaviour, NatGateway, PrefixNat};
 pub use neigh::{Neigh, NeighBuilder};
 pub use netns::Netns;
 pub use probe::{Answer, IcmpError, IcmpKind, Outcome, Probe, Reason, Unreachable};

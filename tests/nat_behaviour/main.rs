@@ -5,5 +5,6 @@ mod grid;
 mod lab;
 mod linux;
 mod oracle;
+mod prefix;
 mod stun;
 mod tcp;

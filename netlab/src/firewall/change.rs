@@ -243,6 +243,7 @@ impl Target {
             Self::Snat { .. } => "snat works in POSTROUTING and INPUT of the table nat",
             Self::Dnat { .. } | Self::DnatEach { .. } => "dnat works in PREROUTING and OUTPUT of the table nat",
             Self::Redirect { .. } => "redirect works in PREROUTING and OUTPUT of the table nat",
+            Self::Npt { .. } => "SNPT works in POSTROUTING and INPUT, DNPT in PREROUTING and OUTPUT of the table mangle of ip6",
             Self::Tproxy { .. } => "tproxy works in PREROUTING of the table mangle",
             Self::Reject(_) => "reject works in INPUT, FORWARD and OUTPUT; in the family bridge, in INPUT and PREROUTING",
             _ => return None,

@@ -191,6 +191,7 @@ fn target_of(target: &Target, family: Family) -> Result<Vec<Statement>, String> 
         Target::Dnat { to, flags } => Ok(t::dnat(family, translation(*to, family)?, *flags)),
         Target::DnatEach { random, to } => t::dnat_each(*random, to),
         Target::Redirect { ports, flags } => Ok(t::redirect(ordered(*ports)?, *flags)),
+        Target::Npt { source, from, to } => Ok(t::npt(*source, *from, *to)),
         Target::Tproxy { address, port, mark } => {
             let mark = mark.map(|(value, mask)| t::mark_set(value, mask));
             let proxy = t::tproxy(*address, Some(*port).filter(|port| *port != 0));

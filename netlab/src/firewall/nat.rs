@@ -2,8 +2,10 @@
 
 use std::fmt::Display;
 
+use ipnet::{IpNet, Ipv6Net};
+
 use super::draft::{self, Draft};
-use super::plan::{Target, Translation};
+use super::plan::{Match, Target, Translation};
 use super::rule::{Nat, PacketRule};
 use super::words::PacketRuleBuilder;
 use crate::netns::Netns;
@@ -55,6 +57,21 @@ impl PacketRule<Nat> {
         PacketRuleBuilder::new(Draft::new(netns, "dnat", "nat", Some("PREROUTING"), Some(target)))
     }
 
+    /// Gives packets another prefix of their source, and keeps no memory of connections: one half of an NPTv6 router (RFC 6296).
+    /// Equals `ip6tables -t mangle -A POSTROUTING -s FROM -j SNPT --src-pfx FROM --dst-pfx TO`.
+    ///
+    /// Prefixes have at most 64 bits. The address changes in one more word, so that no checksum does. What tracks connections does not
+    /// see that the answers belong to the questions. [`PrefixNat::nptv6`](crate::PrefixNat::nptv6) has both halves.
+    pub fn snpt(netns: &Netns, from: impl Display, to: impl Display) -> NatRuleBuilder {
+        npt(netns, true, &from.to_string(), &to.to_string())
+    }
+
+    /// Gives packets another prefix of their destination: the other half.
+    /// Equals `ip6tables -t mangle -A PREROUTING -d FROM -j DNPT --src-pfx FROM --dst-pfx TO`.
+    pub fn dnpt(netns: &Netns, from: impl Display, to: impl Display) -> NatRuleBuilder {
+        npt(netns, false, &from.to_string(), &to.to_string())
+    }
+
     /// Sends packets to this machine itself, by the primary address of the interface by which they came; to another port if
     /// [`to_port`](PacketRuleBuilder::to_port) says so. Equals `iptables -t nat -A PREROUTING … -j REDIRECT`.
     pub fn redirect(netns: &Netns) -> NatRuleBuilder {
@@ -79,6 +96,21 @@ impl PacketRule<Nat> {
     }
 }
 
+/// A rule that gives an address another prefix.
+fn npt(netns: &Netns, source: bool, from: &str, to: &str) -> NatRuleBuilder {
+    let (title, chain) = if source { ("snpt", "POSTROUTING") } else { ("dnpt", "PREROUTING") };
+    let prefix = |text: &str| text.parse::<Ipv6Net>().ok().filter(|net| net.prefix_len() <= 64 && net.addr() == net.network());
+    let (Some(from), Some(to)) = (prefix(from), prefix(to)) else {
+        let mut draft = Draft::new(netns, title, "mangle", Some(chain), None);
+        draft.wrong(format!("{from} to {to}"), "expected two prefixes of IPv6 of at most 64 bits, such as `fd00:a::/48`");
+        return PacketRuleBuilder::new(draft);
+    };
+    let mut draft = Draft::new(netns, title, "mangle", Some(chain), Some(Target::Npt { source, from, to }));
+    let addresses = vec![IpNet::V6(from).into()];
+    draft.test(false, if source { Match::From(addresses) } else { Match::To(addresses) });
+    PacketRuleBuilder::new(draft)
+}
+
 impl PacketRuleBuilder<Nat> {
     /// Says where a translation leads: an address, a range of addresses (the kernel chooses among them), and perhaps a port or a range of
     /// ports. `172.18.0.2`, `172.18.0.2:8000`, `[fd00::2]:8000`, `203.0.113.1-203.0.113.4:1024-2047`, `:8000`.
@@ -90,6 +122,23 @@ impl PacketRuleBuilder<Nat> {
             (Err(why), _) => self.draft.wrong(format!(".to {text}"), why),
             (Ok(place), Some(Target::Snat { to, .. } | Target::Dnat { to, .. })) => *to = place,
             (Ok(_), _) => self.draft.wrong(format!(".to {text}"), "only snat and dnat lead to an address; redirect has `to_port`"),
+        }
+        self
+    }
+
+    /// Says which net an address is translated to, whose other bits stay: `198.51.100.0/24`, `2001:db8:1::/48`. For snat and dnat.
+    ///
+    /// Equals `-j NETMAP --to` of iptables and `snat prefix to` of nft. [`PrefixNat::netmap`](crate::PrefixNat::netmap) is one for both
+    /// directions.
+    pub fn to_prefix(mut self, net: impl Display) -> Self {
+        let text = net.to_string();
+        match (text.parse::<IpNet>(), &mut self.draft.target) {
+            (Err(_), _) => self.draft.wrong(format!(".to_prefix {text}"), "expected a net, such as `198.51.100.0/24` or `2001:db8:1::/48`"),
+            (Ok(net), Some(Target::Snat { to, flags } | Target::Dnat { to, flags })) => {
+                *to = Translation { address: Some((net.network(), net.broadcast())), ports: None };
+                *flags |= nat_flags::NETMAP;
+            }
+            (Ok(_), _) => self.draft.wrong(format!(".to_prefix {text}"), "only snat and dnat lead to a net"),
         }
         self
     }

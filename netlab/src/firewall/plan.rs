@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use ipnet::{IpNet, Ipv6Net};
+
 use crate::nft::Family;
 use crate::nft::matches::{Addresses, Ports};
 
@@ -137,6 +139,12 @@ pub(crate) enum Target {
         ports: Option<Ports>,
         flags: u32,
     },
+    /// `SNPT`, `DNPT`: another prefix for the source or the destination, without memory of connections (RFC 6296).
+    Npt {
+        source: bool,
+        from: Ipv6Net,
+        to: Ipv6Net,
+    },
     Tproxy {
         address: Option<IpAddr>,
         port: u16,
@@ -186,4 +194,32 @@ pub(crate) struct Translation {
     /// From the first to the last.
     pub(crate) address: Option<(IpAddr, IpAddr)>,
     pub(crate) ports: Option<Ports>,
+}
+
+impl Translation {
+    /// The net that the range of addresses is, if it is one.
+    pub(crate) fn net(&self) -> Option<IpNet> {
+        let (from, to) = self.address?;
+        let longest = if from.is_ipv4() { 32 } else { 128 };
+        let mut nets = (0..=longest).filter_map(|length| IpNet::new(from, length).ok());
+        nets.find(|net| net.network() == from && net.broadcast() == to)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_that_is_a_net_is_known_as_one() {
+        let net = |from: &str, to: &str| {
+            let address = Some((from.parse().unwrap(), to.parse().unwrap()));
+            Translation { address, ports: None }.net().map(|net| net.to_string())
+        };
+        assert_eq!(net("10.0.0.0", "10.0.0.255").as_deref(), Some("10.0.0.0/24"));
+        assert_eq!(net("10.0.0.7", "10.0.0.7").as_deref(), Some("10.0.0.7/32"));
+        assert_eq!(net("fd00::", "fd00::ffff").as_deref(), Some("fd00::/112"));
+        assert_eq!(net("0.0.0.0", "255.255.255.255").as_deref(), Some("0.0.0.0/0"));
+        assert_eq!(net("10.0.0.1", "10.0.0.4"), None);
+    }
 }

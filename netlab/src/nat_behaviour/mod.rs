@@ -1,6 +1,7 @@
 //! NATs that behave as RFC 4787 names it, and a probe that tells from outside how a NAT behaves.
 
 mod measure;
+mod prefix;
 mod rules;
 
 use std::fmt::{self, Display};
@@ -9,6 +10,7 @@ use std::ops::RangeInclusive;
 use std::panic::Location;
 
 pub use self::measure::{Hairpinning, NatBehaviour};
+pub use self::prefix::PrefixNat;
 use crate::conntrack;
 use crate::error::{At, Doing, Error, Result};
 use crate::netns::Netns;

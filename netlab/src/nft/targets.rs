@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use super::expr::{CtKey, MetaKey, NatKind, RejectKind};
+use ipnet::Ipv6Net;
+
+use super::expr::{CtKey, MetaKey, NatKind, RejectKind, XtTarget};
 use super::family::Family;
 use super::matches::Ports;
 use super::statement::{Gives, Item, Items, Key, SetRef, Source, Statement};
@@ -105,6 +107,17 @@ fn port_source((from, to): Ports) -> Source {
 
 fn range(from: Vec<u8>, to: Vec<u8>) -> Source {
     if from == to { Source::Value(from) } else { Source::Range(from, to) }
+}
+
+/// Gives the packet's source or destination another prefix, without memory of connections (RFC 6296): an xtables target, for which nf_tables
+/// has no expression. The kernel takes it in a table that is called `mangle`.
+pub(crate) fn npt(source: bool, from: Ipv6Net, to: Ipv6Net) -> Statement {
+    // struct ip6t_npt_tginfo: both prefixes, their lengths, and room for what the kernel makes of them, as long as xtables aligns it.
+    let mut info = [from.network().octets(), to.network().octets()].concat();
+    info.extend([from.prefix_len(), to.prefix_len()]);
+    info.resize(40, 0);
+    let name = if source { "SNPT" } else { "DNPT" }.to_owned();
+    Statement::Opaque { expression: XtTarget { name, revision: 0, info }.into(), transport: None }
 }
 
 /// Hands the packet to a local socket without translating it.

@@ -308,6 +308,11 @@ impl UdpServer {
         Ok((message.bytes, Path { client, local }))
     }
 
+    /// Sends from the address to which it is bound.
+    pub(crate) fn send(&self, bytes: &[u8], to: SocketAddr) -> io::Result<()> {
+        self.0.send_to(bytes, &SockAddr::from(to)).map(drop)
+    }
+
     pub(crate) fn answer(&self, bytes: &[u8], path: &Path) -> io::Result<()> {
         let slices = [io::IoSlice::new(bytes)];
         let v4;
@@ -331,13 +336,6 @@ impl UdpServer {
             SocketAddr::V6(client) => sendmsg(fd, &slices, control.as_slice(), flags, Some(&SockaddrIn6::from(client)))?,
         };
         Ok(())
-    }
-}
-
-impl UdpServer {
-    /// Sends from the address to which it is bound.
-    pub(crate) fn send(&self, bytes: &[u8], to: SocketAddr) -> io::Result<()> {
-        self.0.send_to(bytes, &SockAddr::from(to)).map(drop)
     }
 }
 

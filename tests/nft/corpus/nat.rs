@@ -35,6 +35,7 @@ pub(super) const NAT_POST: Chain = Chain {
         snat to numgen inc mod 2 map { 0 : 1.1.1.1, 1 : 1.1.1.2 }
         snat to numgen random mod 2 map { 0 : 1.1.1.1, 1 : 1.1.1.2 }
         snat ip prefix to ip saddr map { 10.0.0.0/24 : 192.168.0.0/24 }
+        ip saddr 10.0.0.0/24 snat prefix to 192.168.0.0/24
         meta mark & 0x4000 == 0x4000 counter masquerade fully-random
         ct status dnat masquerade
     "#,

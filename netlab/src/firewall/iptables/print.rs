@@ -7,6 +7,7 @@ use super::targets::{FLAGS, LOG_FLAGS};
 use super::values::{self, bit_names};
 use super::words::quote;
 use crate::nft::Family;
+use crate::nft::expr::nat_flags::NETMAP;
 use crate::nft::matches::{self, Addresses, Ports};
 
 /// One option as it is printed.
@@ -278,6 +279,12 @@ fn target_of(family: Family, target: &Target) -> Result<String, String> {
         Target::Reject(with) => format!("-j REJECT --reject-with {}", reject(family, *with)?),
         Target::Masquerade { ports: to, flags } => format!("-j MASQUERADE{}{}", ports(to), nat_flags(*flags)),
         Target::Redirect { ports: to, flags } => format!("-j REDIRECT{}{}", ports(to), nat_flags(*flags)),
+        Target::Snat { to, flags } | Target::Dnat { to, flags } if flags & NETMAP != 0 => {
+            format!("-j NETMAP --to {}", to.net().map_or_else(|| translation(*to), |net| net.to_string()))
+        }
+        Target::Npt { source, from, to } => {
+            format!("-j {} --src-pfx {from} --dst-pfx {to}", if *source { "SNPT" } else { "DNPT" })
+        }
         Target::Snat { to, flags } => format!("-j SNAT --to-source {}{}", translation(*to), nat_flags(*flags)),
         Target::Dnat { to, flags } => format!("-j DNAT --to-destination {}{}", translation(*to), nat_flags(*flags)),
         Target::DnatEach { .. } => return Err("iptables spreads connections over several destinations by several rules".to_owned()),

@@ -132,7 +132,8 @@ impl Context<'_> {
             }
             _ => false,
         };
-        let say_family = self.family == Family::Inet || flags & nat_flags::NETMAP != 0 || address.is_some_and(gives_port);
+        let from_map = matches!(address, Some(Source::Key(_))) && flags & nat_flags::NETMAP != 0;
+        let say_family = self.family == Family::Inet || from_map || address.is_some_and(gives_port);
         let family_word = if say_family && address.is_some() { format!(" {family}") } else { String::new() };
         let prefix = if flags & nat_flags::NETMAP != 0 { " prefix" } else { "" };
         let address = address.map(|address| match (address, family, port) {
