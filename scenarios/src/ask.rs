@@ -350,7 +350,7 @@ fn words(outcome: &Outcome) -> String {
 }
 
 /// `Address already in use`, without its `(os error 98)`.
-fn without_number(error: &str) -> &str {
+pub(crate) fn without_number(error: &str) -> &str {
     error.split(" (os error").next().unwrap_or(error)
 }
 

@@ -13,6 +13,24 @@ pub(crate) fn add_name(of: &Netns) -> Result<()> {
     system::add_name(of).map_err(|e| Error::World(format!("cannot name `{of}`: {e}")))
 }
 
+/// Gives the network namespace of a process a name, as `ln -s /proc/PID/ns/net /run/netns/NAME` does.
+///
+/// # Errors
+///
+/// If there is such a name already.
+pub(crate) fn link_name(name: &str, process: u32) -> Result<()> {
+    let link = || {
+        std::fs::create_dir_all("/run/netns")?;
+        std::os::unix::fs::symlink(format!("/proc/{process}/ns/net"), format!("/run/netns/{name}"))
+    };
+    link().map_err(|e| Error::World(format!("cannot name the namespace of process {process} `{name}`: {e}")))
+}
+
+/// What the name leads to.
+pub(crate) fn open(name: &str) -> std::io::Result<std::fs::File> {
+    std::fs::File::open(format!("/run/netns/{name}"))
+}
+
 /// Takes the name away, as `ip netns delete` does. Whoever is in the namespace stays in it.
 ///
 /// # Errors

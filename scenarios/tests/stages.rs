@@ -96,6 +96,7 @@ mod doc_001 {
 mod doc_002 {
     stages! { "002":
         stage_01_invisible_namespaces = "002.01",
+        stage_02_names_for_them = "002.02",
         stage_03_inside = "002.03",
         stage_04_on_the_host = "002.04",
         stage_05_ports_and_addresses = "002.05",

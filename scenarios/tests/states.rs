@@ -20,8 +20,15 @@ fn state(world: &World, machines: &[&str]) -> Result<String> {
     Ok(text)
 }
 
+/// The world after a stage; the programs in its containers are the tour's own binary.
+fn world_after(id: &str) -> Result<World> {
+    scenarios::toolbox::use_program(env!("CARGO_BIN_EXE_scenarios"));
+    scenarios::world_after(id)
+}
+
 /// The tables that a stage saw whose headings begin with that word, each after its sentence.
 fn tables(id: &str, heading: &str) -> String {
+    scenarios::toolbox::use_program(env!("CARGO_BIN_EXE_scenarios"));
     let (document, stage) = scenarios::find_stage(id).expect("a stage");
     let played = scenarios::play(document, stage, Way::AsWritten);
     assert_eq!(played.outcome, Outcome::AsRecorded);
@@ -31,7 +38,7 @@ fn tables(id: &str, heading: &str) -> String {
 
 #[netlab::test]
 fn document_000_ends_with_two_namespaces_on_a_bridge_with_the_internet() -> Result<()> {
-    let world = scenarios::world_after("000.33")?;
+    let world = world_after("000.33")?;
     // Whoever has been talked to is a neighbour.
     for (from, to) in [("netns_dustin", "10.0.0.21"), ("netns_leah", "8.8.8.8"), ("netns_dustin", "8.8.8.8")] {
         world.machine(from)?.expect_ping(to)?;
@@ -42,7 +49,7 @@ fn document_000_ends_with_two_namespaces_on_a_bridge_with_the_internet() -> Resu
 
 #[netlab::test]
 fn document_000_leaves_a_rule_and_forwarding_after_its_clean_up() -> Result<()> {
-    let world = scenarios::world_after("000.35")?;
+    let world = world_after("000.35")?;
     insta::assert_snapshot!(state(&world, &["host", "netns_dustin", "netns_leah"])?);
     Ok(())
 }
@@ -59,7 +66,7 @@ fn bridged_pings_fail_in_one_of_four_cells() {
 
 #[netlab::test]
 fn document_002_ends_with_a_hand_made_network_beside_those_of_docker() -> Result<()> {
-    let world = scenarios::world_after("002.21")?;
+    let world = world_after("002.21")?;
     for (from, to) in [("con1", "172.17.0.3"), ("con3", "172.18.0.1"), ("host", "10.1.1.2"), ("host", "10.1.1.3")] {
         let from = if from == "host" { world.host() } else { world.machine(from)? };
         from.expect_ping(to)?;
@@ -85,7 +92,7 @@ fn the_text_s_cure_of_docker_s_drop_costs_the_isolation() {
 
 #[netlab::test]
 fn document_003_ends_with_published_ports_and_a_service() -> Result<()> {
-    let world = scenarios::world_after("003.14")?;
+    let world = world_after("003.14")?;
     for (from, to) in [("con1", "172.18.0.3"), ("laptop", "192.168.0.100"), ("con2", "192.168.0.1")] {
         world.machine(from)?.expect_ping(to)?;
     }
@@ -110,8 +117,7 @@ fn a_container_is_its_own_client_by_masquerade_and_hairpin() {
 
 #[netlab::test]
 fn document_001_ends_its_part_on_bridges_with_two_nodes_that_reach_each_other() -> Result<()> {
-    scenarios::toolbox::use_program(env!("CARGO_BIN_EXE_scenarios"));
-    let world = scenarios::world_after("001.17")?;
+    let world = world_after("001.17")?;
     for (from, to) in [("con1", "172.19.36.2"), ("con3", "172.19.35.2"), ("con1", "172.19.35.3"), ("con1", "8.8.8.8"), ("con3", "8.8.8.8")]
     {
         world.machine(from)?.expect_ping(to)?;
@@ -122,8 +128,7 @@ fn document_001_ends_its_part_on_bridges_with_two_nodes_that_reach_each_other() 
 
 #[netlab::test]
 fn document_001_ends_with_containers_that_share_no_network() -> Result<()> {
-    scenarios::toolbox::use_program(env!("CARGO_BIN_EXE_scenarios"));
-    let world = scenarios::world_after("001.30")?;
+    let world = world_after("001.30")?;
     for (from, to) in [("con1", "172.19.36.2"), ("con3", "172.19.35.2"), ("con1", "172.19.35.3"), ("con1", "8.8.8.8")] {
         world.machine(from)?.expect_ping(to)?;
     }
@@ -133,6 +138,5 @@ fn document_001_ends_with_containers_that_share_no_network() -> Result<()> {
 
 #[netlab::test]
 fn two_of_six_sysctls_and_two_routes_make_calico_s_network() {
-    scenarios::toolbox::use_program(env!("CARGO_BIN_EXE_scenarios"));
     insta::assert_snapshot!(tables("001.24", "on the node "));
 }

@@ -1,13 +1,16 @@
 //! Stages 01 to 10: the containers, their namespaces, and the two ends of their cables.
 
 use std::net::Ipv6Addr;
+use std::os::unix::fs::MetadataExt;
 
+use netlab::Namespace::{Ipc, Mount, Net, Pid, Uts};
 use netlab::nft::Family;
-use netlab::{Netns, Policy, Reason, Rules, VethPair, snapshot};
+use netlab::{Netns, Policy, Process, Reason, Rules, VethPair, snapshot};
 
 use super::{CON_1, CON_2, CON_3, CONTAINERS, DAEMON, OTHER};
-use crate::ask::with_peer;
+use crate::ask::{with_peer, without_number};
 use crate::error::{Error, Result};
+use crate::image::Image;
 use crate::ip_netns;
 use crate::stage::{Cause, Stage, Verdict};
 use crate::story::Story;
@@ -22,28 +25,77 @@ pub(super) const STAGES: &[Stage] = &[
         truth: "The command lists the names in /run/netns, and Docker puts none there. A namespace needs no name: it lasts as long as \
                 somebody is in it or holds it.",
         commands: &[
-            "docker run -d --name con1 alpine sleep infinity",
-            "docker run -d --name con2 alpine sleep infinity",
-            "docker run -d --name con3 --network other alpine sleep infinity",
+            "docker run -dt --name con1 alpine top",
+            "docker run -dt --name con2 alpine top",
+            "docker run -dt --name con3 --network other alpine top",
             "ip netns list",
         ],
         before: |w, s| s.links(&w.host(), "no container has a cable here", "lo eth0 docker0 br-3f2a7c9d1e04"),
         change: |w| {
+            let image = Image::unpack(IMAGE)?;
             for (container, network) in &CONTAINERS {
-                w.docker_run(network, container)?;
+                let inside = w.docker_run(network, container)?;
+                let top = inside.process("/bin/top").unshare([Ipc, Mount, Pid, Uts]).root(image.path()).prints("top").start()?;
+                w.keep(process_of(container), top);
             }
+            w.keep(IMAGE, image);
             Ok(())
         },
-        cause: Cause::Lack { of: "ip netns attach con1 $(docker inspect -f '{{.State.Pid}}' con1)", supply: give_it_a_name },
+        cause: Cause::Lack { of: ATTACH, supply: attach },
         check: |w, s| {
             for (container, _) in &CONTAINERS {
-                let inside = w.machine(container.name)?;
-                s.holds(format!("{inside} is another network namespace than the host's"), inode(&inside)?, !inside.is_same(&w.host()))?;
+                let own = w.kept::<Process>(&process_of(container))?.namespace(Net)?;
+                s.holds(
+                    format!("{}: its process is in a network namespace of its own", container.name),
+                    netns(own),
+                    own != w.host().inode()?,
+                )?;
             }
-            s.equals("host: `ip netns list` shows", or_nothing(ip_netns::names().join(" ")), "nothing")?;
+            s.equals("host: `ip netns list` shows", listing(&w.host())?, "nothing")?;
             s.without("the lack of a name");
-            give_it_a_name(w)?;
-            s.equals("host: `ip netns list` shows", or_nothing(ip_netns::names().join(" ")), CON_1.name)
+            attach(w)?;
+            s.equals("host: `ip netns list` shows", listing(&w.host())?, format!("con1 (id: {})", id_of_port(&w.host(), &CON_1)?))
+        },
+        ..Stage::STILL
+    },
+    Stage {
+        id: "002.02",
+        title: "names for them",
+        claim: "With a symbolic link /var/run/netns/con1 to /proc/PID/ns/net, `ip netns list` shows the namespace, and `ip netns exec con1` \
+                enters it.",
+        truth: "It does. The id behind the name is that by which the host knows the namespace: the `link-netnsid` of the cable's end here. A \
+                namespace to which no cable leads has none. And the link is the name of a process, not of the namespace: when the process \
+                ends, it leads nowhere.",
+        commands: &[
+            "mkdir -p /var/run/netns",
+            "ln -s /proc/$(docker inspect -f '{{.State.Pid}}' con1)/ns/net /var/run/netns/con1",
+            "ln -s /proc/$(docker inspect -f '{{.State.Pid}}' con2)/ns/net /var/run/netns/con2",
+            "ln -s /proc/$(docker inspect -f '{{.State.Pid}}' con3)/ns/net /var/run/netns/con3",
+            "ip netns list",
+        ],
+        before: |w, s| s.equals("host: `ip netns list` shows", listing(&w.host())?, "nothing"),
+        change: |w| {
+            CONTAINERS.iter().try_for_each(|(container, _)| {
+                let process = w.kept::<Process>(&process_of(container))?.id();
+                ip_netns::link_name(container.name, process)
+            })
+        },
+        check: |w, s| {
+            let host = w.host();
+            let lines = CONTAINERS.iter().map(|(container, _)| Ok(format!("{} (id: {})", container.name, id_of_port(&host, container)?)));
+            let lines = lines.collect::<Result<Vec<_>>>()?.join("\n");
+            s.equals("host: `ip netns list` shows, with the ids that `ip link` shows of the ports", listing(&host)?, lines)?;
+            for (container, _) in &CONTAINERS {
+                let own = w.kept::<Process>(&process_of(container))?.namespace(Net)?;
+                s.equals(format!("{}: by that name one enters", container.name), named(container.name), netns(own))?;
+            }
+            s.unstated();
+            ip_netns::add_name(&Netns::bare("lonely")?)?;
+            s.equals("host: a namespace to which no cable leads has no id", line_of(&host, "lonely")?, "lonely")?;
+            s.without("its process");
+            w.take::<Process>(&process_of(&CON_1))?.close()?;
+            s.equals("host: /var/run/netns/con1 leads nowhere", named(CON_1.name), "No such file or directory")?;
+            s.equals("host: and `ip netns list` still has the name", line_of(&host, CON_1.name)?, "con1")
         },
         ..Stage::STILL
     },
@@ -311,8 +363,41 @@ fn unplug(w: &mut World) -> Result<()> {
     Ok(w.take::<VethPair>("the cable of con1/eth0")?.close()?)
 }
 
-fn give_it_a_name(w: &mut World) -> Result<()> {
+const ATTACH: &str = "ip netns attach con1 $(docker inspect -f '{{.State.Pid}}' con1)";
+
+fn attach(w: &mut World) -> Result<()> {
     ip_netns::add_name(&w.machine(CON_1.name)?)
+}
+
+/// Where the image of the containers is unpacked.
+const IMAGE: &str = "/run/alpine";
+
+fn process_of(container: &Container) -> String {
+    format!("the process of {}", container.name)
+}
+
+/// What `ip netns list` shows, sorted.
+fn listing(on: &Netns) -> Result<String> {
+    let lines = ip_netns::names().into_iter().map(|name| line_of(on, &name)).collect::<Result<Vec<_>>>()?;
+    Ok(or_nothing(lines.join("\n")))
+}
+
+/// The line of a name in `ip netns list`: with an id, if it leads to a namespace that has one.
+fn line_of(on: &Netns, name: &str) -> Result<String> {
+    let id = ip_netns::open(name).map_or(Ok(None), |namespace| on.id_of(&namespace))?;
+    Ok(id.map_or_else(|| name.to_owned(), |id| format!("{name} (id: {id})")))
+}
+
+/// The namespace that a name leads to, or why it leads to none.
+fn named(name: &str) -> String {
+    let inode = ip_netns::open(name).and_then(|namespace| Ok(namespace.metadata()?.ino()));
+    inode.map_or_else(|e| without_number(&e.to_string()).to_owned(), netns)
+}
+
+/// The id by which the host knows a container's namespace, as `ip link` shows it of the port.
+fn id_of_port(host: &Netns, container: &Container) -> Result<i32> {
+    let id = link(host, container.port)?.link_netnsid;
+    id.ok_or_else(|| Error::World(format!("{} has no link-netnsid", container.port)))
 }
 
 fn give_the_port_an_address(w: &mut World) -> Result<()> {
@@ -400,8 +485,9 @@ fn link_local(mac: &str) -> Result<Ipv6Addr> {
     Ok(Ipv6Addr::from([0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 2, b, c, 0xff, 0xfe, d, e, f]))
 }
 
-fn inode(netns: &Netns) -> Result<String> {
-    Ok(format!("net:[{}]", netns.inode()?))
+/// As `readlink /proc/PID/ns/net` prints it.
+fn netns(inode: u64) -> String {
+    format!("net:[{inode}]")
 }
 
 fn id(id: Option<i32>) -> String {
