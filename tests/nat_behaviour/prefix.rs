@@ -103,11 +103,16 @@ fn ip6tables_shows_the_rules_of_nptv6_and_nft_those_of_a_netmap() -> Result<()> 
         "-A PREROUTING -d 2001:db8:1::/48 -i wan0 -j DNPT --src-pfx 2001:db8:1::/48 --dst-pfx fd01:203:405::/48",
     ] {
         assert!(shown.lines().any(|shown| shown == line), "{line} is in\n{shown}");
+        let ours = format!("{}\n{}", npt.outward().as_iptables()?, npt.inward().as_iptables()?);
+        assert!(ours.contains(line), "{line} is in\n{ours}");
     }
     drop(npt);
     let netmap = PrefixNat::netmap(&row.router, "wan0", "10.0.0.0/24", "198.51.100.0/24")?;
     assert_eq!(row.router.ruleset()?.to_string(), print("nft", &["list", "ruleset"]));
-    assert!(netmap.outward().as_nft().contains("snat prefix to 198.51.100.0/24"), "{}", netmap.outward().as_nft());
+    let lines = [netmap.outward(), netmap.inward()].map(|rule| rule.as_iptables());
+    let lines = lines.into_iter().collect::<Result<Vec<_>>>()?;
+    assert!(lines[0].contains("-s 10.0.0.0/24 -o wan0 -j NETMAP --to 198.51.100.0/24"), "{}", lines[0]);
+    assert!(lines[1].contains("-d 198.51.100.0/24 -i wan0 -j NETMAP --to 10.0.0.0/24"), "{}", lines[1]);
     Ok(())
 }
 

@@ -204,7 +204,7 @@ impl Draft {
 
     fn plan(self, table: String, chain: &Word, built_in: bool) -> Read<Plan> {
         self.check_interfaces(chain, built_in)?;
-        let scene = Scene { family: self.family, protocol: self.demanded_protocol() };
+        let scene = Scene { family: self.family, protocol: self.demanded_protocol(), chain: chain.text.clone() };
         let mut asked = Vec::new();
         for (module, given) in &self.modules {
             check_module(module, given, &scene, &table, chain, built_in)?;

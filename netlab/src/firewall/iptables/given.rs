@@ -61,6 +61,7 @@ pub(super) struct Scene {
     pub(super) family: Family,
     /// The one of `-p`, without a `!`.
     pub(super) protocol: Option<u8>,
+    pub(super) chain: String,
 }
 
 impl Given {

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use ipnet::{IpNet, Ipv6Net};
+
 use super::super::plan::{RejectWith, Target, Translation};
 use super::given::{Given, GivenOption, Opt, Scene, flag, value};
 use super::modules::TCP;
@@ -68,6 +70,27 @@ pub(super) const TARGETS: &[TargetModule] = &[
         chains: &["PREROUTING", "OUTPUT"],
         options: &[value(&["--to-destination"]), RANDOM, PERSISTENT],
         target: |given, scene| Ok(Target::Dnat { to: translation(given.need("--to-destination")?.0, scene)?, flags: flags(given) }),
+    },
+    TargetModule {
+        name: "NETMAP",
+        tables: &["nat"],
+        chains: &["PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"],
+        options: &[value(&["--to"])],
+        target: netmap,
+    },
+    TargetModule {
+        name: "SNPT",
+        tables: &["mangle"],
+        chains: &["INPUT", "POSTROUTING"],
+        options: &[value(&["--src-pfx"]), value(&["--dst-pfx"])],
+        target: |given, scene| npt(given, scene, true),
+    },
+    TargetModule {
+        name: "DNPT",
+        tables: &["mangle"],
+        chains: &["PREROUTING", "OUTPUT"],
+        options: &[value(&["--src-pfx"]), value(&["--dst-pfx"])],
+        target: |given, scene| npt(given, scene, false),
     },
     TargetModule {
         name: "REDIRECT",
@@ -151,20 +174,17 @@ pub(super) const NOT_NATIVE: &[&str] = &[
     "CLASSIFY",
     "CLUSTERIP",
     "CONNSECMARK",
-    "DNPT",
     "DSCP",
     "ECN",
     "HL",
     "HMARK",
     "IDLETIMER",
     "LED",
-    "NETMAP",
     "NFQUEUE",
     "QUEUE",
     "RATEEST",
     "SECMARK",
     "SET",
-    "SNPT",
     "SYNPROXY",
     "TCPMSS",
     "TCPOPTSTRIP",
@@ -245,6 +265,33 @@ fn addresses_of(word: &Word, text: &str, family: Family) -> Read<(IpAddr, IpAddr
         (from, to) if from > to => Err(word.wrong(format!("the addresses `{text}` end before they begin"))),
         range => Ok(range),
     }
+}
+
+/// Of the source or of the destination, as the chain has it.
+fn netmap(given: &Given, scene: &Scene) -> Read<Target> {
+    let (word, _) = given.need("--to")?;
+    let net: IpNet = word.text.parse().or_else(|_| word.text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| word.wrong(NO_NET))?;
+    values::of_family(word, net.addr(), scene.family)?;
+    let to = Translation { address: Some((net.network(), net.broadcast())), ports: None };
+    match scene.chain.as_str() {
+        "INPUT" | "POSTROUTING" => Ok(Target::Snat { to, flags: nat_flags::NETMAP }),
+        "PREROUTING" | "OUTPUT" => Ok(Target::Dnat { to, flags: nat_flags::NETMAP }),
+        _ => Err(given.wrong("in a chain of one's own, `NETMAP` does not tell whether it translates sources or destinations")),
+    }
+}
+
+const NO_NET: &str = "expected a net, such as `198.51.100.0/24`";
+
+fn npt(given: &Given, scene: &Scene, source: bool) -> Read<Target> {
+    if scene.family != Family::Ip6 {
+        return Err(given.wrong("only IPv6 has it").help("write `ip6tables`"));
+    }
+    let prefix = |name: &str| {
+        let (word, _) = given.need(name)?;
+        let net = word.text.parse::<Ipv6Net>().ok().filter(|net| net.prefix_len() <= 64 && net.addr() == net.network());
+        net.ok_or_else(|| word.wrong("expected a prefix of at most 64 bits, such as `fd00:a::/48`"))
+    };
+    Ok(Target::Npt { source, from: prefix("--src-pfx")?, to: prefix("--dst-pfx")? })
 }
 
 fn tproxy(given: &Given, scene: &Scene) -> Read<Target> {
