@@ -2,7 +2,7 @@
 
 use netlab::{Bridge, Capture, Netns, Policy, Reason, Route, capture};
 
-use super::{CON_1, CON_2, NODE_1, hardware};
+use super::{CON_1, CON_2, NODE_1, hardware, have_patience};
 use crate::error::Result;
 use crate::stage::{Cause, Stage};
 use crate::world::World;
@@ -92,7 +92,7 @@ pub(super) fn add_bridge(w: &mut World, node: &str, address: &str, ports: &[&str
     let bridge = Bridge::new(node.iface("br0").addr(address))?;
     ports.iter().try_for_each(|port| node.link(port)?.set_master(&bridge))?;
     w.keep(format!("br0 of {node}"), bridge);
-    Ok(())
+    have_patience(&node)
 }
 
 /// What a bridge has learned, sorted by port: `MAC behind PORT`.

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use netlab::{Capture, Process, Reason, Route, VethPair, capture};
 
 use super::containers::{shell_of, start};
-use super::{CON_1, CON_2, NODE_1, cable, hardware};
+use super::{CON_1, CON_2, NODE_1, cable, hardware, have_patience};
 use crate::error::{Error, Result};
 use crate::stage::{Cause, Stage, Verdict};
 
@@ -54,8 +54,7 @@ pub(super) const STAGES: &[Stage] = &[
             // Index 0 leaves the choice to the kernel, as `ip link add` does.
             let pair = VethPair::connect(node.iface("veth0").index(0).down(), node.iface("veth1").index(0).down())?;
             pair.right().move_to_pid(w.kept::<Process>(&shell_of(CON_1))?.id())?;
-            // As all links of a lab: three ARP requests within a tenth of a second.
-            w.machine(CON_1)?.link("veth1")?.set_ipv4_neigh("retrans_time_ms", 30)?.keep();
+            have_patience(&node)?;
             w.keep(CABLE_1, pair);
             Ok(())
         },
@@ -80,8 +79,7 @@ pub(super) const STAGES: &[Stage] = &[
         id: "001.08",
         title: "rename",
         claim: "`ip link set veth1 name eth0 address 02:42:ac:13:23:02` gives the end its usual name and a MAC address made of its IP address.",
-        truth: "Both hold. The address is not needed, the device had one: it was generated (addr_assign_type 1) and is set now (3). Linux \
-                renames a device that is up, too, since 6.2.",
+        truth: "Both hold. The address is not needed: the device had one. Linux renames a device that is up, too, since 6.2.",
         commands: &["ip link set veth1 name eth0 address $(printf '02:42:%02x:%02x:%02x:%02x' 172 19 35 2)  # in the container"],
         before: |w, s| {
             s.links(&w.machine(CON_1)?, "the end has its first name", "lo veth1")?;
@@ -213,6 +211,7 @@ pub(super) const STAGES: &[Stage] = &[
             s.equals("node001: `ps -C top -o ppid=` is", words(&of_top), second.to_string())?;
             s.unstated();
             con1.link("lo")?.up()?;
+            con1.link("eth0")?.set_ipv4_neigh("retrans_time_ms", 30)?.keep();
             s.no_reply(&con1, "172.19.35.3", libc::EHOSTUNREACH)
         },
         ..Stage::STILL

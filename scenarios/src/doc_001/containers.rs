@@ -159,7 +159,7 @@ pub(super) const STAGES: &[Stage] = &[
         claim: "With `unshare -p -m -n -f` mounts and network are the shell's own as well: it is a container. As root in it one can still set \
                 the clock or reboot the computer.",
         truth: "It has `lo` alone, DOWN, reaches nobody, and its mounts appear nowhere else. Host name, IPC, users and control groups are the \
-                node's, and so are all capabilities. But reboot(2) in a pid namespace ends that namespace's process 1, no more.",
+                node's, and so are all capabilities. But reboot(2) in a pid namespace ends that namespace's process 1, no more. (The clock is left alone here.)",
         commands: &["unshare -p -m -n -f chroot alpine /bin/ash", "mount -t proc proc /proc  # in the shell"],
         before: |w, s| {
             let shell: &Process = w.kept(SHELL)?;

@@ -22,8 +22,9 @@
 //!  └───────────────────────────────┘  └──────────────────────────────┘
 //! ```
 //!
-//! The nodes, the head node, the switch and the internet are machines of the lab. The text was written for nodes with CentOS, whose kernel
-//! has FORWARD policy ACCEPT and no `br_netfilter`; so they are here.
+//! The nodes, the head node, the switch and the internet are machines of the lab. A container is a process in namespaces of its own, whose
+//! root is a directory that is made on the spot. The text was written for nodes with CentOS, whose FORWARD policy is ACCEPT and which have
+//! no `br_netfilter`; so they are here. The part on Calico starts again with rebooted nodes.
 #![doc = include_str!("stages.md")]
 
 mod bridge;
@@ -87,6 +88,7 @@ fn start() -> Result<World> {
     world.uplink(head.iface("eth1").addr(format!("{OUTER}/24")), "192.168.200.1/24")?;
     let rule = NatRule::masquerade(&head).from("10.141.0.0/16").out("eth1").install()?;
     world.keep("the MASQUERADE rule of head", rule);
+    world.machines().try_for_each(have_patience)?;
     Ok(world)
 }
 
@@ -95,6 +97,15 @@ fn cable(world: &mut World, node: &str, port: &str, container: &str, address: &s
     let (node, container) = (world.machine(node)?, world.machine(container)?);
     let cable = VethPair::connect(node.iface(port), container.iface("eth0").addr(address))?;
     world.keep_cable(cable);
+    [node, container].iter().try_for_each(have_patience)
+}
+
+/// Gives neighbours the kernel's own time to answer ARP, a second for each of three requests. With a lab's 0.03 s a busy machine may be too
+/// late, and who has `lo` DOWN is not told.
+fn have_patience(machine: &Netns) -> Result<()> {
+    for link in machine.links()?.iter().filter(|link| link.name != "lo") {
+        machine.link(&link.name)?.set_ipv4_neigh("retrans_time_ms", 1000)?.keep();
+    }
     Ok(())
 }
 
