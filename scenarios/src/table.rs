@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use netlab::{Netns, Outcome, Probe};
 
-use crate::ask::SILENCE;
-use crate::ask::answer_to;
+use crate::ask::{SILENCE, answer_to};
 use crate::error::Result;
 use crate::story::Story;
 
@@ -85,19 +84,13 @@ impl Story {
 }
 
 /// What comes of pings that are sent at the same time, each in a word or two: `ttl 64`, `silent`, `no ARP` where nobody answers ARP, or the
-/// errno.
-pub(crate) fn pings(pings: &[(&Netns, &str)]) -> Result<Vec<String>> {
-    let unknown: Vec<_> = pings.iter().map(|(from, to)| (*from, *to, "")).collect();
-    expected_pings(&unknown)
-}
-
-/// As [`pings`], each with the word that is expected of it: nobody waits longer than necessary where that is `silent`.
+/// errno. With each goes the word that is expected of it: nobody waits longer than necessary where that is `silent`.
 pub(crate) fn expected_pings(pings: &[(&Netns, &str, &str)]) -> Result<Vec<String>> {
     side_by_side(pings, Probe::ping)
 }
 
 /// Whose pages come of requests that are sent at the same time, each with the word that is expected of it: the name of a server, or as of
-/// [`pings`], or `refused` or `reset`.
+/// [`expected_pings`], or `refused` or `reset`.
 pub(crate) fn expected_servers(pages: &[(&Netns, &str, &str)]) -> Result<Vec<String>> {
     side_by_side(pages, Probe::http)
 }
@@ -105,7 +98,7 @@ pub(crate) fn expected_servers(pages: &[(&Netns, &str, &str)]) -> Result<Vec<Str
 fn side_by_side(asked: &[(&Netns, &str, &str)], probe: impl Fn(String) -> Probe + Sync) -> Result<Vec<String>> {
     let ask = |(from, to, expected): (&Netns, &str, &str)| {
         let probe = probe(to.to_owned()).within(if expected == "silent" { SILENCE } else { PATIENCE });
-        if matches!(expected, NO_ARP | "") { Ok(from.observe(probe)?) } else { answer_to(from, probe) }
+        if expected == NO_ARP { Ok(from.observe(probe)?) } else { answer_to(from, probe) }
     };
     let ask = &ask;
     let outcomes = thread::scope(|scope| {
@@ -115,7 +108,7 @@ fn side_by_side(asked: &[(&Netns, &str, &str)], probe: impl Fn(String) -> Probe 
     outcomes.into_iter().map(|outcome| Ok(word(&outcome?))).collect()
 }
 
-/// The name of the server that answers, or why none does, in a word or two as of [`pings`].
+/// The name of the server that answers, or why none does, in a word or two as of [`expected_pings`].
 pub(crate) fn server(from: &Netns, url: &str) -> Result<String> {
     Ok(word(&answer_to(from, Probe::http(url).within(PATIENCE))?))
 }
@@ -159,7 +152,9 @@ mod tests {
     fn a_word_for_each_ping() -> Result<()> {
         let host = Netns::current()?;
         let bare = Netns::bare("bare")?;
-        assert_eq!(pings(&[(&host, "127.0.0.1"), (&bare, "10.0.0.1"), (&host, "10.0.0.1")])?, ["ttl 64", "ENETUNREACH", "ENETUNREACH"]);
+        let words = ["ttl 64", "ENETUNREACH", "ENETUNREACH"];
+        let pings = [(&host, "127.0.0.1", words[0]), (&bare, "10.0.0.1", words[1]), (&host, "10.0.0.1", words[2])];
+        assert_eq!(expected_pings(&pings)?, words);
         Ok(())
     }
 

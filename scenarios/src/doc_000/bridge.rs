@@ -1,6 +1,6 @@
 //! Stages 28 to 34: a bridge in the place of cables that end at the host.
 
-use netlab::{Bridge, Netns, Policy, PolicyBuilder, Reason, Route, VethPair};
+use netlab::{Bridge, Netns, Policy, Reason, Route, VethPair};
 
 use super::internet::outside_resolver;
 use super::rules::{self, DOCKER};
@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::ip_netns;
 use crate::stage::{Cause, Stage, Verdict};
 use crate::story::Story;
-use crate::table::{Table, pings};
+use crate::table::expected_pings;
 use crate::world::{INTERNET, World};
 
 pub(super) const STAGES: &[Stage] = &[
@@ -138,7 +138,9 @@ pub(super) const STAGES: &[Stage] = &[
             let dead = "host: the rule from veth_dustin to eth0 counts nothing: what was bridged comes from bridge_home";
             s.equals(dead, rules::rule(w, "veth_dustin", "eth0")?.hits()?.packets, 0)?;
             s.without("one of the two");
-            s.table("pings of netns_(d)ustin and netns_(l)eah, and the packets of the first two that FORWARD sees", &matrix(w)?, MATRIX)
+            s.plays("pings of netns_(d)ustin and netns_(l)eah, and the packets of the first two that FORWARD sees", MATRIX, |row| {
+                cell(w, row)
+            })
         },
         ..Stage::STILL
     },
@@ -267,32 +269,25 @@ pub(super) const STAGES: &[Stage] = &[
 ];
 
 /// What comes of pings, for each policy of FORWARD and each bridge-nf-call-iptables.
-const MATRIX: &[&str] = &[
-    "policy  bridge-nf  ARP       d→.21   l→.11   FORWARD  d→8.8.8.8",
-    "ACCEPT  0          answered  ttl 64  ttl 64  0        ttl 62",
-    "ACCEPT  1          answered  ttl 64  ttl 64  4        ttl 62",
-    "DROP    0          answered  ttl 64  ttl 64  0        silent",
-    "DROP    1          answered  silent  silent  2        silent",
+const MATRIX: &[[&str; 7]] = &[
+    ["policy", "bridge-nf", "ARP", "d→.21", "l→.11", "FORWARD", "d→8.8.8.8"],
+    ["ACCEPT", "0", "answered", "ttl 64", "ttl 64", "0", "ttl 62"],
+    ["ACCEPT", "1", "answered", "ttl 64", "ttl 64", "4", "ttl 62"],
+    ["DROP", "0", "answered", "ttl 64", "ttl 64", "0", "silent"],
+    ["DROP", "1", "answered", "silent", "silent", "2", "silent"],
 ];
 
-fn matrix(w: &World) -> Result<Table> {
+fn cell(w: &World, [policy, bridged, _, to_leah, to_dustin, _, outside]: &[&str; 7]) -> Result<Vec<String>> {
     let (host, dustin, leah) = (w.host(), w.machine(DUSTIN)?, w.machine(LEAH)?);
-    let mut table = Table::new(["policy", "bridge-nf", "ARP", "d→.21", "l→.11", "FORWARD", "d→8.8.8.8"]);
-    let inner = dustin.link("veth_ns_dustin")?;
-    for (word, policy) in [("ACCEPT", Policy::accept as fn(&Netns) -> PolicyBuilder), ("DROP", Policy::drop)] {
-        let policy = policy(&host).forward().install()?;
-        for bridged in [false, true] {
-            filter_bridged(w, bridged)?;
-            inner.flush_neighbours()?;
-            let before = policy.hits()?.packets;
-            let mut row = pings(&[(&dustin, "10.0.0.21"), (&leah, "10.0.0.11")])?;
-            row.push((policy.hits()?.packets - before).to_string());
-            row.extend(pings(&[(&dustin, "8.8.8.8")])?);
-            let arp = if mac_of(&dustin, "10.0.0.21")?.is_some() { "answered" } else { "no" };
-            table.row([word, if bridged { "1" } else { "0" }, arp].map(str::to_owned).into_iter().chain(row));
-        }
-    }
-    Ok(table)
+    let policy = if *policy == "DROP" { Policy::drop(&host) } else { Policy::accept(&host) }.forward().install()?;
+    let _bridged = host.set_sysctl("net.bridge.bridge-nf-call-iptables", bridged)?;
+    dustin.link("veth_ns_dustin")?.flush_neighbours()?;
+    let before = policy.hits()?.packets;
+    let pings = expected_pings(&[(&dustin, "10.0.0.21", to_leah), (&leah, "10.0.0.11", to_dustin)])?;
+    let seen = policy.hits()?.packets - before;
+    let arp = if mac_of(&dustin, "10.0.0.21")?.is_some() { "answered" } else { "no" };
+    let outside = expected_pings(&[(&dustin, "8.8.8.8", outside)])?;
+    Ok([vec![arp.to_owned()], pings, vec![seen.to_string()], outside].concat())
 }
 
 /// Lets the packet filter see what a bridge passes on, or not.

@@ -1,13 +1,13 @@
 //! Stages 25 to 27: a second namespace, in the same network as the first and yet cut off from it.
 
-use netlab::{Capture, Netns, Policy, Reason, Route, RpFilter, VethPair, capture};
+use netlab::{Capture, Netns, Policy, Reason, Route, VethPair, capture};
 
 use super::rules;
 use super::{DUSTIN, LEAH, SERVER_3};
 use crate::error::Result;
 use crate::ip_netns;
 use crate::stage::{Cause, Stage, Verdict};
-use crate::table::{Table, pings};
+use crate::table::expected_pings;
 use crate::world::World;
 
 pub(super) const STAGES: &[Stage] = &[
@@ -100,7 +100,9 @@ pub(super) const STAGES: &[Stage] = &[
                     "host/veth_dustin In  ARP, Request who-has 10.0.0.21 tell 10.0.0.11",
                 ],
             )?;
-            s.table("pings of (h)ost, netns_(d)ustin and netns_(l)eah: it takes routes and proxy_arp", &cures(w)?, CURES)?;
+            let open = Policy::accept(&host).forward().install()?;
+            s.plays("pings of (h)ost, netns_(d)ustin and netns_(l)eah: it takes routes and proxy_arp", CURES, |row| cured(w, row))?;
+            open.close()?;
             s.without("the route by veth_dustin");
             Route::to("10.0.0.0/24").dev("veth_dustin").delete(&host)?;
             s.replies(&host, "10.0.0.21")?;
@@ -168,40 +170,29 @@ pub(super) const STAGES: &[Stage] = &[
 const PAIRS: &[(&str, &str)] = &[("veth_dustin", "veth_leah"), ("veth_leah", "veth_dustin"), ("veth_leah", "eth0"), ("eth0", "veth_leah")];
 
 /// What each cure cures, for each rp_filter of the host: a route to each address, and ARP answers in place of the other namespace.
-const CURES: &[&str] = &[
-    "route  proxy_arp  rp_filter  h→.11   h→.21   d→.21   l→.11   l→.20",
-    "/24    0          0          ttl 64  no ARP  no ARP  no ARP  silent",
-    "/24    0          1          ttl 64  no ARP  no ARP  no ARP  no ARP",
-    "/24    0          2          ttl 64  no ARP  no ARP  no ARP  silent",
-    "/32    0          0          ttl 64  ttl 64  no ARP  no ARP  ttl 64",
-    "/32    0          1          ttl 64  ttl 64  no ARP  no ARP  ttl 64",
-    "/32    0          2          ttl 64  ttl 64  no ARP  no ARP  ttl 64",
-    "/32    1          0          ttl 64  ttl 64  ttl 63  ttl 63  ttl 64",
-    "/32    1          1          ttl 64  ttl 64  ttl 63  ttl 63  ttl 64",
-    "/32    1          2          ttl 64  ttl 64  ttl 63  ttl 63  ttl 64",
+const CURES: &[[&str; 8]] = &[
+    ["route", "proxy_arp", "rp_filter", "h→.11", "h→.21", "d→.21", "l→.11", "l→.20"],
+    ["/24", "0", "0", "ttl 64", "no ARP", "no ARP", "no ARP", "silent"],
+    ["/24", "0", "1", "ttl 64", "no ARP", "no ARP", "no ARP", "no ARP"],
+    ["/24", "0", "2", "ttl 64", "no ARP", "no ARP", "no ARP", "silent"],
+    ["/32", "0", "0", "ttl 64", "ttl 64", "no ARP", "no ARP", "ttl 64"],
+    ["/32", "0", "1", "ttl 64", "ttl 64", "no ARP", "no ARP", "ttl 64"],
+    ["/32", "0", "2", "ttl 64", "ttl 64", "no ARP", "no ARP", "ttl 64"],
+    ["/32", "1", "0", "ttl 64", "ttl 64", "ttl 63", "ttl 63", "ttl 64"],
+    ["/32", "1", "1", "ttl 64", "ttl 64", "ttl 63", "ttl 63", "ttl 64"],
+    ["/32", "1", "2", "ttl 64", "ttl 64", "ttl 63", "ttl 63", "ttl 64"],
 ];
 
-fn cures(w: &World) -> Result<Table> {
+fn cured(w: &World, [route, proxy_arp, rp_filter, h11, h21, d21, l11, l20]: &[&str; 8]) -> Result<Vec<String>> {
     let (host, dustin, leah) = (w.host(), w.machine(DUSTIN)?, w.machine(LEAH)?);
-    let _open = Policy::accept(&host).forward().install()?;
-    let ends = [host.link("veth_dustin")?, host.link("veth_leah")?];
-    let mut table = Table::new(["route", "proxy_arp", "rp_filter", "h→.11", "h→.21", "d→.21", "l→.11", "l→.20"]);
-    let mut routes = None;
-    for (prefix, proxy_arp) in [("/24", false), ("/32", false), ("/32", true)] {
-        if prefix == "/32" && routes.is_none() {
-            routes = Some(route_to_each(w)?);
-        }
-        ends.iter().try_for_each(|end| end.set_proxy_arp(proxy_arp))?;
-        for (rp_filter, mode) in ["0", "1", "2"].iter().zip([RpFilter::Off, RpFilter::Strict, RpFilter::Loose]) {
-            host.set_rp_filter(mode)?;
-            forget_neighbours(w)?;
-            let asked = [(&host, "10.0.0.11"), (&host, "10.0.0.21"), (&dustin, "10.0.0.21"), (&leah, "10.0.0.11"), (&leah, "10.0.0.20")];
-            let condition = [prefix, if proxy_arp { "1" } else { "0" }, rp_filter].map(str::to_owned);
-            table.row(condition.into_iter().chain(pings(&asked)?));
-        }
-    }
-    host.set_rp_filter(RpFilter::Off)?;
-    Ok(ends.iter().try_for_each(|end| end.set_proxy_arp(false)).map(|()| table)?)
+    let _routes = if *route == "/32" { Some(route_to_each(w)?) } else { None };
+    let _proxies =
+        [host.link("veth_dustin")?.set_ipv4_conf("proxy_arp", proxy_arp)?, host.link("veth_leah")?.set_ipv4_conf("proxy_arp", proxy_arp)?];
+    let _filter = host.set_sysctl("net.ipv4.conf.all.rp_filter", rp_filter)?;
+    forget_neighbours(w)?;
+    let of_host = [(&host, "10.0.0.11", *h11), (&host, "10.0.0.21", *h21)];
+    let of_both = [(&dustin, "10.0.0.21", *d21), (&leah, "10.0.0.11", *l11), (&leah, "10.0.0.20", *l20)];
+    expected_pings(&[&of_host[..], &of_both].concat())
 }
 
 fn route_to_each(w: &World) -> Result<[Route; 2]> {
