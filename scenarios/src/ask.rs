@@ -5,7 +5,7 @@ use std::net::ToSocketAddrs;
 use std::time::{Duration, Instant};
 
 use netlab::snapshot::{self, RouteQuery};
-use netlab::{Netns, Outcome, Probe, Reason};
+use netlab::{IcmpKind, Netns, Outcome, Probe, Reason};
 
 use crate::error::{Error, Result};
 use crate::ip_netns;
@@ -128,7 +128,7 @@ impl Story {
     /// [`Error::Differs`] if it succeeds or fails otherwise.
     pub(crate) fn fails(&mut self, from: &Netns, command: &str, probe: Probe, reason: Reason) -> Result<()> {
         // The kernel asks for a neighbour a few times before it gives up.
-        let nobody_there = matches!(reason, Reason::LocalError(libc::EHOSTUNREACH));
+        let nobody_there = matches!(reason, Reason::LocalError(libc::EHOSTUNREACH) | Reason::Icmp { kind: IcmpKind::HostUnreachable, .. });
         let check = match &reason {
             Reason::Silence => format!("{from}: `{command}` waits in vain"),
             Reason::LocalError(_) if nobody_there => format!("{from}: `{command}` fails, nobody answers ARP"),
@@ -327,13 +327,14 @@ impl Story {
     }
 }
 
-/// What comes of a question to somebody who is there. A lab gives a neighbour 0.1 s to answer ARP, which on a busy machine may be too short: then
-/// it is asked again.
+/// What comes of a question to somebody who is there. A lab gives a neighbour 0.1 s to answer ARP, here or at a router on the way. On a busy
+/// machine that may be too short: then it is asked again.
 pub(crate) fn answer_to(from: &Netns, probe: Probe) -> Result<Outcome> {
     let deadline = Instant::now() + ANSWER;
     loop {
         let outcome = from.observe(&probe)?;
-        if !matches!(outcome, Outcome::LocalError(libc::EHOSTUNREACH)) || Instant::now() > deadline {
+        let too_late = [Reason::from(libc::EHOSTUNREACH), IcmpKind::HostUnreachable.into()].iter().any(|reason| reason.fits(&outcome));
+        if !too_late || Instant::now() > deadline {
             return Ok(outcome);
         }
     }

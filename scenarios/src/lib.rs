@@ -11,6 +11,7 @@
 //! | [`doc_001`] | containers from scratch: a bridge, two nodes, and Calico's way |
 //! | [`doc_002`] | Docker's bridges and containers, and a network like theirs made by hand |
 //! | [`doc_003`] | published ports, localhost, and a service with an address of its own |
+//! | [`doc_004`] | pods, and the network between those of two nodes |
 
 mod ask;
 mod chance;
@@ -19,6 +20,7 @@ pub mod doc_000;
 pub mod doc_001;
 pub mod doc_002;
 pub mod doc_003;
+pub mod doc_004;
 mod error;
 mod etc;
 mod image;

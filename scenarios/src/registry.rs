@@ -3,8 +3,13 @@
 use crate::stage::{Document, Stage};
 
 /// Every tutorial, in order.
-pub const DOCUMENTS: &[&Document] =
-    &[&crate::doc_000::DOCUMENT, &crate::doc_001::DOCUMENT, &crate::doc_002::DOCUMENT, &crate::doc_003::DOCUMENT];
+pub const DOCUMENTS: &[&Document] = &[
+    &crate::doc_000::DOCUMENT,
+    &crate::doc_001::DOCUMENT,
+    &crate::doc_002::DOCUMENT,
+    &crate::doc_003::DOCUMENT,
+    &crate::doc_004::DOCUMENT,
+];
 
 /// Stages that were asked for, each with its document.
 pub type Selection = Vec<(&'static Document, &'static Stage)>;

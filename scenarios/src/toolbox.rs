@@ -4,6 +4,7 @@
 
 use std::ffi::OsStr;
 use std::io::{self, Write};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::OnceLock;
@@ -12,7 +13,7 @@ use std::{fs, thread};
 use netlab::Netns;
 
 /// The names under which it can be started.
-pub(crate) const NAMES: &[&str] = &["ash", "cat", "ip", "kill", "mount", "ps", "reboot", "top"];
+pub(crate) const NAMES: &[&str] = &["ash", "cat", "httpd", "ip", "kill", "mount", "pause", "ps", "reboot", "runc", "top", "wget"];
 /// What the shell prints when it is there.
 pub(crate) const PROMPT: &str = "/ #";
 
@@ -56,6 +57,21 @@ fn tool(name: &str, arguments: &[&str]) -> io::Result<()> {
         ("top", []) => {
             println!("top");
             idle()
+        }
+        ("pause", []) => idle(),
+        // What a container's runtime does in the new namespaces, before the program takes its place.
+        ("runc", ["init", program, arguments @ ..]) => {
+            kernel::mount("proc", "/proc")?;
+            Err(Command::new(format!("/bin/{program}")).args(arguments).exec())
+        }
+        ("httpd", [name, address]) => {
+            let _server = Netns::current().and_then(|here| here.serve(*name).http(address)).map_err(io::Error::other)?;
+            idle()
+        }
+        ("wget", ["-qO-", url]) => {
+            let page = Netns::current().and_then(|here| here.http_get(url)).map_err(io::Error::other)?;
+            print!("{}", page.body());
+            io::stdout().flush()
         }
         ("cat", files) => files.iter().try_for_each(|file| io::stdout().write_all(&fs::read(file)?)),
         ("ps", []) => ps(),

@@ -138,6 +138,23 @@ mod doc_003 {
     }
 }
 
+mod doc_004 {
+    stages! { "004":
+        stage_01_one_container = "004.01",
+        stage_02_a_second_container = "004.02",
+        stage_03_a_shared_network_stack = "004.03",
+        stage_04_port_clash_in_a_pod = "004.04",
+        stage_05_pause = "004.05",
+        stage_06_two_nodes = "004.06",
+        stage_07_a_route_to_one_pod = "004.07",
+        stage_08_the_same_subnet_twice = "004.08",
+        stage_09_different_subnets = "004.09",
+        stage_10_pod_cidr_and_routes = "004.10",
+        stage_11_an_overlay = "004.11",
+        stage_12_what_the_text_leaves_out = "004.12",
+    }
+}
+
 #[test]
 fn a_stage_that_is_not_there_is_an_error() {
     let e = scenarios::test("000.99").unwrap_err();

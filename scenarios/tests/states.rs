@@ -140,3 +140,14 @@ fn document_001_ends_with_containers_that_share_no_network() -> Result<()> {
 fn two_of_six_sysctls_and_two_routes_make_calico_s_network() {
     insta::assert_snapshot!(tables("001.24", "on the node "));
 }
+
+#[netlab::test]
+fn document_004_ends_with_routed_pods_on_two_nodes() -> Result<()> {
+    scenarios::toolbox::use_program(env!("CARGO_BIN_EXE_scenarios"));
+    let world = scenarios::world_after("004.12")?;
+    for (from, to) in [("pod1", "10.0.2.2"), ("node2", "10.0.2.2")] {
+        world.machine(from)?.expect_ping(to)?;
+    }
+    insta::assert_snapshot!(state(&world, &["router", "node1", "node2", "pod1", "pod2"])?);
+    Ok(())
+}

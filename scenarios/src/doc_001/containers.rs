@@ -28,7 +28,7 @@ pub(super) const STAGES: &[Stage] = &[
         },
         check: |_, s| {
             s.equals("the directory has what a root has", names(ROOT), "bin etc lib lib64 mnt proc usr")?;
-            s.equals("and programs", names(&format!("{ROOT}/bin")), "ash cat ip kill mount ps reboot toolbox top")
+            s.equals("and programs", names(&format!("{ROOT}/bin")), "ash cat httpd ip kill mount pause ps reboot runc toolbox top wget")
         },
         ..Stage::STILL
     },

@@ -57,7 +57,7 @@ pub(super) const STAGES: &[Stage] = &[
             let off = host.set_sysctl(LOCALNET, 0)?;
             let tap = Capture::on(&host)?;
             s.not_served(&host, "127.0.0.1:8081", Reason::Silence)?;
-            s.packets("host: nothing of it is on any wire", &tap.stop()?.filter(of_localhost())?, &[])?;
+            s.distinct_packets("host: nothing of it is on any wire", &tap.stop()?.filter(of_localhost())?, &[])?;
             s.served(&host, "192.168.0.100:8081", CON_1)?;
             s.wrong();
             s.refused("host: there is no sysctl route_localhost", host.sysctl("net.ipv4.conf.all.route_localhost"), libc::ENOENT)?;
@@ -70,7 +70,7 @@ pub(super) const STAGES: &[Stage] = &[
             let tap = Capture::on(&con1)?;
             s.not_served(&host, "127.0.0.1:8081", Reason::Silence)?;
             s.wrong();
-            s.packets(
+            s.distinct_packets(
                 "con1: it gets a packet from 127.0.0.1, and nothing comes of it",
                 &tap.stop()?.filter(of_localhost())?,
                 &["con1/eth0 In  IP 127.0.0.1.PORT1 > 172.18.0.2.8000: Flags [S]"],

@@ -48,7 +48,7 @@ pub(super) const STAGES: &[Stage] = &[
             let as_written = FilterRule::jump(&host, "SVC-WEB").table("nat").chain("SERVICES").from(VIP).tcp(80).install()?;
             let tap = Capture::on(&host.link("eth0")?)?;
             s.not_served(&host, SERVICE, IcmpKind::NetUnreachable)?;
-            s.packets(
+            s.distinct_packets(
                 "host: it leaves by the default route",
                 &tap.stop()?.filter(capture::tcp())?,
                 &["host/eth0 Out IP 192.168.0.100.PORT1 > 172.18.1.1.80: Flags [S]"],
