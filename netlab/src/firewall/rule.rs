@@ -27,6 +27,9 @@ pub enum Filter {}
 /// Dropping it removes exactly this rule, whatever others did to the chain meanwhile; then the chain and the table, if netlab made them and
 /// nobody uses them any more. They stay as long as another fixture needs them, somebody's rule is in them or leads to them, or somebody
 /// has changed the policy. A rule that others removed before is no error.
+///
+/// An `iptables` that looks at such a chain just before it goes, and adds to it just after, says that there is no such chain: it does not
+/// expect its base chains to go.
 #[must_use = "the rule goes as soon as it is dropped: bind it, as in `let _rule = NatRule::masquerade(…).install()?;`, or `keep()` it"]
 pub struct PacketRule<K> {
     netns: Netns,
