@@ -4,11 +4,12 @@
 //! is still true when it is acted upon, whoever else works in the namespace.
 
 use super::plan::{Plan, Target};
-use super::{lower, standard};
+use super::{lower, memory, standard};
 use crate::error::{Doing, Error, Result};
 use crate::netns::Netns;
 use crate::nft::family::TableName;
 use crate::nft::look;
+use crate::nft::memories::SetName;
 use crate::nft::object::Chain;
 use crate::nft::owned::{ChainName, MadeChain, Owned};
 use crate::nft::transaction::{Made, Position, Transaction};
@@ -74,7 +75,7 @@ pub(crate) fn install(netns: &Netns, orders: &[Order]) -> Result<Vec<Installed>,
     };
     let rules = orders.iter().enumerate().map(lowered).collect::<Result<Vec<_>, _>>()?;
     let mut owned = netns.owned();
-    let (mut ends, mut looking_at) = (Vec::new(), None);
+    let (mut ends, mut sets, mut looking_at) = (Vec::new(), Vec::new(), None);
     let made = change(netns, &mut owned, |owned, socket, transaction| {
         let mut there = Vec::new();
         for (place, order) in orders.iter().enumerate() {
@@ -82,6 +83,7 @@ pub(crate) fn install(netns: &Netns, orders: &[Order]) -> Result<Vec<Installed>,
             need(netns, owned, socket, transaction, order.plan.chain_name(), &mut there)?;
         }
         looking_at = None;
+        sets = memory::need(netns, owned, socket, transaction, orders)?;
         ends = vec![transaction.len()];
         for (order, rule) in orders.iter().zip(&rules) {
             let ChainName { table, chain } = order.plan.chain_name();
@@ -100,12 +102,28 @@ pub(crate) fn install(netns: &Netns, orders: &[Order]) -> Result<Vec<Installed>,
         Failed { error, place }
     })?;
     own(&mut owned, &made, true);
+    if !sets.is_empty() {
+        let mut socket = netns.netfilter().doing(|| format!("look at the sets of `{netns}`"))?;
+        memory::own(&mut socket, &mut owned, &sets)?;
+    }
     let installed = |(order, handle): (&Order, u64)| {
-        order.plan.needs().iter().for_each(|chain| owned.hold(chain));
+        hold(&mut owned, &order.plan);
         let table = owned.table(&order.plan.chain_name().table).unwrap_or(0);
         Installed { plan: order.plan.clone(), table, handle }
     };
     Ok(orders.iter().zip(made.rules).map(installed).collect())
+}
+
+/// Chains and sets are needed by one rule more.
+fn hold(owned: &mut Owned, plan: &Plan) {
+    plan.needs().iter().for_each(|chain| owned.hold(chain));
+    plan.memories().iter().for_each(|(set, _)| owned.memories.hold(set));
+}
+
+/// Chains and sets are needed by one rule less.
+fn release(owned: &mut Owned, plan: &Plan) {
+    plan.needs().iter().for_each(|chain| owned.release(chain));
+    plan.memories().iter().for_each(|(set, _)| owned.memories.release(set));
 }
 
 /// Makes a chain that must not be there yet, and its table if that is missing; it is held.
@@ -257,7 +275,7 @@ impl Target {
 pub(crate) fn remove(netns: &Netns, rules: &[Installed], chains: &[ChainName]) -> Result<(), Refusal> {
     let mut owned = netns.owned();
     let mut socket = netns.netfilter()?;
-    rules.iter().flat_map(|rule| rule.plan.needs()).for_each(|chain| owned.release(&chain));
+    rules.iter().for_each(|rule| release(&mut owned, &rule.plan));
     chains.iter().for_each(|chain| owned.release(chain));
     let mut rules: Vec<_> = rules.iter().collect();
     let mut busy = Vec::new();
@@ -296,6 +314,7 @@ pub(crate) fn remove(netns: &Netns, rules: &[Installed], chains: &[ChainName]) -
 #[derive(Debug, Clone, PartialEq)]
 enum Removal {
     Rule(ChainName, u64),
+    Set(SetName, u64),
     Chain(ChainName, u64),
     Table(TableName, u64),
 }
@@ -304,6 +323,7 @@ impl Removal {
     fn put(&self, transaction: &mut Transaction) {
         match self {
             Self::Rule(name, handle) => transaction.delete_rule(&name.table, &name.chain, *handle),
+            Self::Set(name, handle) => transaction.delete_unused_set(&name.table, &name.set, *handle),
             Self::Chain(name, handle) => transaction.delete_empty_chain(&name.table, &name.chain, *handle),
             Self::Table(name, handle) => transaction.delete_empty_table(name, *handle),
         };
@@ -312,16 +332,18 @@ impl Removal {
     fn forget(&self, owned: &mut Owned) {
         match self {
             Self::Rule(..) => {}
+            Self::Set(name, _) => owned.memories.disown(name),
             Self::Chain(name, _) => owned.disown(name),
             Self::Table(name, _) => owned.see_table(name, None),
         }
     }
 }
 
-/// The chains and tables that netlab made and no fixture needs; but none of those that were found busy, and no chain whose policy somebody
+/// The sets, chains and tables that netlab made and no fixture needs; but none of those that were found busy, and no chain whose policy somebody
 /// has changed.
 fn unneeded(owned: &mut Owned, socket: &mut Socket, busy: &[Removal]) -> Result<Vec<Removal>, Refusal> {
-    let mut removals = Vec::new();
+    let sets = owned.memories.unneeded().into_iter().map(|(name, handle)| Removal::Set(name, handle));
+    let mut removals: Vec<_> = sets.filter(|removal| !busy.contains(removal)).collect();
     let mut kept = Vec::new();
     for (name, made) in owned.unneeded_chains() {
         let there = look::chain(socket, &name.table, &name.chain)?;
@@ -348,7 +370,7 @@ pub(crate) fn replace(netns: &Netns, plans: Vec<Plan>, old: &[Installed]) -> Res
     let orders: Vec<_> = plans.into_iter().zip(old).map(instead).collect();
     let new = install(netns, &orders).map_err(|failed| failed.error)?;
     let mut owned = netns.owned();
-    old.iter().flat_map(|rule| rule.plan.needs()).for_each(|chain| owned.release(&chain));
+    old.iter().for_each(|rule| release(&mut owned, &rule.plan));
     Ok(new)
 }
 
@@ -363,8 +385,9 @@ fn still_there(netns: &Netns, rule: &Installed) -> Result<()> {
 /// Leaves rules for good: their chains are needed as long as the namespace lives.
 pub(crate) fn keep(netns: &Netns, rules: &[Installed]) {
     let mut owned = netns.owned();
-    for name in rules.iter().flat_map(|rule| rule.plan.needs()) {
-        owned.disown(&name);
-        owned.release(&name);
+    for rule in rules {
+        rule.plan.needs().iter().for_each(|chain| owned.disown(chain));
+        rule.plan.memories().iter().for_each(|(set, _)| owned.memories.disown(set));
+        release(&mut owned, &rule.plan);
     }
 }

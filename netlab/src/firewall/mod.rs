@@ -6,9 +6,9 @@ mod connections;
 mod draft;
 mod filter;
 mod hits;
-#[cfg_attr(not(test), allow(dead_code, reason = "the fixtures are next"))]
 mod iptables;
 mod lower;
+mod memory;
 mod nat;
 mod plan;
 mod policy;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::codec;
 use super::family::TableName;
 use super::message::{Message, kind};
-use super::object::{Chain, Rule, Table};
+use super::object::{Chain, Rule, Set, Table};
 use super::wire::{Writer, attribute};
 use crate::sys::Refusal;
 use crate::sys::netlink::Socket;
@@ -29,6 +29,15 @@ pub(crate) fn chain(socket: &mut Socket, table: &TableName, name: &str) -> Resul
         w.put(3, &name.to_owned());
     })?;
     Ok(answers.iter().find_map(codec::read_chain).map(|(_, chain)| chain))
+}
+
+/// The set, if it is there, without its elements.
+pub(crate) fn set(socket: &mut Socket, table: &TableName, name: &str) -> Result<Option<Set>, Refusal> {
+    let answers = get(socket, kind::GET_SET, table, |w| {
+        w.put(1, &table.name);
+        w.put(2, &name.to_owned());
+    })?;
+    Ok(answers.iter().find_map(codec::read_set).map(|(_, set)| set))
 }
 
 /// The rule, if it is there.

@@ -15,6 +15,7 @@ mod lift;
 pub(crate) mod look;
 pub(crate) mod lower;
 pub(crate) mod matches;
+pub(crate) mod memories;
 pub(crate) mod message;
 pub(crate) mod object;
 pub(crate) mod owned;

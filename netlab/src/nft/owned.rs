@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use super::family::TableName;
+use super::memories::Memories;
 use crate::layers::Layers;
 
 /// The name of a chain: names are unique within a table.
@@ -30,6 +31,7 @@ impl fmt::Display for ChainName {
 pub(crate) struct Owned {
     tables: HashMap<TableName, KnownTable>,
     chains: HashMap<ChainName, Held>,
+    pub(crate) memories: Memories,
 }
 
 /// A table in which netlab has worked.
@@ -64,6 +66,7 @@ impl Owned {
             return;
         }
         self.tables.remove(name);
+        self.memories.disown_all(name);
         self.chains.retain(|chain, held| {
             if chain.table == *name {
                 held.made = None;

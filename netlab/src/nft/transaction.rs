@@ -209,6 +209,20 @@ impl Transaction {
         })
     }
 
+    /// Makes a set that must not be there yet.
+    pub(crate) fn create_set(&mut self, table: &TableName, set: &Set) -> &mut Self {
+        let flags = NLM_F_CREATE | NLM_F_EXCL;
+        self.step(format!("create set `{table} {}`", set.name), kind::NEW_SET, flags, table, |w| codec::write_set(w, &table.name, set))
+    }
+
+    /// Removes the set of that handle with its elements; the kernel refuses with EBUSY if a rule uses it.
+    pub(crate) fn delete_unused_set(&mut self, table: &TableName, set: &str, handle: u64) -> &mut Self {
+        self.step(format!("delete set `{table} {set}`"), kind::DELETE_SET, 0, table, |w| {
+            w.put(1, &table.name);
+            w.put(16, &handle);
+        })
+    }
+
     /// Makes a set or map with its elements.
     pub(crate) fn add_set(&mut self, table: &TableName, set: &Set) -> &mut Self {
         self.step(format!("add set `{table} {}`", set.name), kind::NEW_SET, NLM_F_CREATE, table, |w| codec::write_set(w, &table.name, set));

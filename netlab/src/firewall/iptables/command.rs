@@ -80,12 +80,24 @@ const GLOBALS: &[(&[&str], Global)] = &[
 /// Understands a line, with or without `iptables` or `ip6tables` before it. Without, it is for the family given; or, if that is none,
 /// for IPv6 if it has an IPv6 address.
 pub(crate) fn parse(line: &str, family: Option<Family>) -> Read<Command> {
+    understand(line, family, None)
+}
+
+/// Understands a line between `*TABLE` and `COMMIT`.
+pub(super) fn parse_in(line: &str, family: Family, table: &str) -> Read<Command> {
+    understand(line, Some(family), Some(table))
+}
+
+fn understand(line: &str, family: Option<Family>, table: Option<&str>) -> Read<Command> {
     let words = split(line)?;
     let guessed = if words.iter().any(|word| is_ipv6(&word.text)) { Family::Ip6 } else { Family::Ip };
     let (skipped, said) = program(&words)?;
     let end = words.last().map_or(0..1, |word| word.at.clone());
     let family = said.or(family).unwrap_or(guessed);
     let mut line = Line { words: words.into_iter().skip(skipped).peekable(), end, draft: Draft::new(family) };
+    if let Some(table) = table {
+        line.draft.table_of_text(table)?;
+    }
     while let Some(word) = line.words.next() {
         if word.text == "!" {
             let option = line.words.next().ok_or_else(|| word.wrong("a `!` stands before an option"))?;

@@ -94,6 +94,12 @@ impl Draft {
         }
     }
 
+    /// The table that stands above the line.
+    pub(super) fn table_of_text(&mut self, name: &str) -> Read<()> {
+        let word = Word { text: name.to_owned(), at: 0..1 };
+        self.table(&word.clone(), word)
+    }
+
     pub(super) fn verb(&mut self, option: &Word, verb: Verb, chain: Word) -> Read<()> {
         match self.verb.replace((verb, chain)) {
             Some(_) => Err(option.wrong("a line does one thing to one chain")),

@@ -8,20 +8,24 @@ use super::super::rule::{Filter, Nat, PacketRule};
 use super::super::{Policy, RuleChain};
 use super::command::{Command, near_target, parse};
 use super::print::print;
+use super::words::Wrong;
 use crate::error::{At, Error, Result};
 use crate::netns::Netns;
 use crate::nft::Family;
 use crate::nft::transaction::Position;
 
 /// The family of a line that names a program or an address is known; of others, it is IPv4.
-pub(super) fn understand(line: &str, family: Option<Family>) -> Result<Command> {
-    parse(line, family).map_err(|wrong| {
-        let error = Error::invalid("understand a line of iptables", &wrong.why).fact(wrong.shown_in(line));
-        match wrong.help {
-            Some(help) => error.help(help),
-            None => error,
-        }
-    })
+fn understand(line: &str) -> Result<Command> {
+    parse(line, None).map_err(|wrong| pointed("understand a line of iptables", &wrong, line))
+}
+
+/// The error that shows the line, and points at what is wrong.
+pub(super) fn pointed(what: &str, wrong: &Wrong, line: &str) -> Error {
+    let error = Error::invalid(what, &wrong.why).fact(wrong.shown_in(line));
+    match &wrong.help {
+        Some(help) => error.help(help),
+        None => error,
+    }
 }
 
 impl PacketRule<Nat> {
@@ -115,7 +119,7 @@ impl RuleChain {
     #[track_caller]
     pub fn iptables(netns: &Netns, line: &str) -> Result<Self> {
         let here = Location::caller();
-        match understand(line, None).at(here)? {
+        match understand(line).at(here)? {
             Command::NewChain { family, table, chain } => Self::of(netns, family, &table, &chain).at(here),
             other => Err(other.not_for("makes no chain", line).at(here)),
         }
@@ -132,7 +136,7 @@ impl Policy {
     #[track_caller]
     pub fn iptables(netns: &Netns, line: &str) -> Result<Self> {
         let here = Location::caller();
-        match understand(line, None).at(here)? {
+        match understand(line).at(here)? {
             Command::Policy { family, table, chain, accept } => {
                 let policy = if accept { Self::accept(netns) } else { Self::drop(netns) };
                 policy.family(family).table(table).chain(chain).install().at(here)
@@ -156,7 +160,7 @@ impl Command {
 }
 
 fn from_line<K>(netns: &Netns, line: &str, is_ours: impl Fn(&Plan) -> bool) -> Result<PacketRule<K>> {
-    let command = understand(line, None)?;
+    let command = understand(line)?;
     let order = match &command {
         Command::Append(plan) if is_ours(plan) => Order { plan: plan.clone(), position: Position::Last },
         Command::Insert(plan, place) if is_ours(plan) => Order { position: before(netns, plan, *place, line)?, plan: plan.clone() },

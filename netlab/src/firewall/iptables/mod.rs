@@ -10,6 +10,7 @@ mod given;
 mod install;
 mod modules;
 mod print;
+mod save;
 mod targets;
 mod values;
 mod words;

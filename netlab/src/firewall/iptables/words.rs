@@ -32,6 +32,11 @@ impl Wrong {
         Self { help: Some(help.into()), ..self }
     }
 
+    /// The same in a line that has so many bytes more at its beginning.
+    pub(super) fn later(self, bytes: usize) -> Self {
+        Self { at: self.at.start + bytes..self.at.end + bytes, ..self }
+    }
+
     /// The line, and below it carets under what is meant.
     pub(crate) fn shown_in(&self, line: &str) -> String {
         let columns = |range: Range<usize>| line.char_indices().filter(|(at, _)| range.contains(at)).count();
