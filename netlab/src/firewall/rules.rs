@@ -4,11 +4,12 @@ use std::fmt;
 use std::ops::Index;
 use std::panic::Location;
 
-use super::change::{self, Installed, Order};
+use super::change::{self, Failed, Installed, Order};
 use super::connections::forget_connections;
 use super::draft::Draft;
 use super::rule::PacketRule;
 use super::words::PacketRuleBuilder;
+use super::{Policy, RuleChain};
 use crate::error::{At, Doing, Error, Result};
 use crate::netns::Netns;
 use crate::teardown;
@@ -34,7 +35,12 @@ pub enum Mixed {}
 /// ```
 #[must_use = "the rules go as soon as this is dropped: bind it, as in `let _rules = Rules::new()….install()?;`, or `keep()` it"]
 #[derive(Debug)]
-pub struct Rules(Vec<PacketRule<Mixed>>);
+pub struct Rules {
+    rules: Vec<PacketRule<Mixed>>,
+    // Those go after the rules, since fields are dropped after their owner.
+    chains: Vec<RuleChain>,
+    policies: Vec<Policy>,
+}
 
 /// [`Rules`], described; [`install`](Self::install) makes them true and reports a word that makes no sense.
 #[derive(Debug, Clone, Default)]
@@ -61,19 +67,39 @@ impl Rules {
         RulesBuilder { drafts: rules.into_iter().map(|rule| rule.draft).collect() }.put().at(here)
     }
 
+    /// Puts the rules into the namespace, each a fixture of its own.
+    pub(crate) fn of_orders(netns: &Netns, orders: &[Order]) -> Result<Self, Failed> {
+        let installed = change::install(netns, orders)?;
+        let rules = Self::of(installed.into_iter().map(|rule| PacketRule::new(netns, vec![rule], false)).collect());
+        forget_connections(netns, orders.iter().map(|order| &order.plan))?;
+        Ok(rules)
+    }
+
+    fn of(rules: Vec<PacketRule<Mixed>>) -> Self {
+        Self { rules, chains: Vec::new(), policies: Vec::new() }
+    }
+
+    /// Holds chains and policies as well.
+    pub(crate) fn beside(self, chains: Vec<RuleChain>, policies: Vec<Policy>) -> Self {
+        let mut rules = self;
+        rules.chains.extend(chains);
+        rules.policies.extend(policies);
+        rules
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.rules.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.rules.is_empty()
     }
 
     /// The rules, in the order in which they were added.
     pub fn iter(&self) -> impl Iterator<Item = &PacketRule<Mixed>> {
-        self.0.iter()
+        self.rules.iter()
     }
 
     /// Removes the rules and reports.
@@ -84,20 +110,24 @@ impl Rules {
     #[track_caller]
     pub fn close(mut self) -> Result<()> {
         let here = Location::caller();
-        self.remove().at(here)
+        self.remove().at(here)?;
+        self.chains.drain(..).try_for_each(RuleChain::close).at(here)?;
+        self.policies.drain(..).try_for_each(Policy::close).at(here)
     }
 
     /// Leaves the rules for good: they go with their namespace.
     pub fn keep(mut self) {
-        self.0.drain(..).for_each(PacketRule::keep);
+        self.rules.drain(..).for_each(PacketRule::keep);
+        self.chains.drain(..).for_each(RuleChain::keep);
+        self.policies.drain(..).for_each(Policy::keep);
     }
 
     fn remove(&mut self) -> Result<()> {
-        let Some(first) = self.0.first() else { return Ok(()) };
+        let Some(first) = self.rules.first() else { return Ok(()) };
         let netns = first.netns().clone();
-        let forgetful = self.0.iter().any(|rule| !rule.keeps_connections());
-        let rules: Vec<Installed> = self.0.iter_mut().flat_map(PacketRule::take_rules).collect();
-        self.0.clear();
+        let forgetful = self.rules.iter().any(|rule| !rule.keeps_connections());
+        let rules: Vec<Installed> = self.rules.iter_mut().flat_map(PacketRule::take_rules).collect();
+        self.rules.clear();
         change::remove(&netns, &rules, &[]).doing(|| format!("remove {} rules of `{netns}`", rules.len()))?;
         if forgetful { forget_connections(&netns, rules.iter().map(|rule| &rule.plan)) } else { Ok(()) }
     }
@@ -115,14 +145,14 @@ impl Index<usize> for Rules {
     type Output = PacketRule<Mixed>;
 
     fn index(&self, place: usize) -> &PacketRule<Mixed> {
-        &self.0[place]
+        &self.rules[place]
     }
 }
 
 /// One rule a line, as nft prints it.
 impl fmt::Display for Rules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|rule| writeln!(f, "{rule}"))
+        self.rules.iter().try_for_each(|rule| writeln!(f, "{rule}"))
     }
 }
 
@@ -147,7 +177,7 @@ impl RulesBuilder {
     }
 
     fn put(self) -> Result<Rules> {
-        let Some(netns) = self.drafts.first().map(|draft| draft.netns.clone()) else { return Ok(Rules(Vec::new())) };
+        let Some(netns) = self.drafts.first().map(|draft| draft.netns.clone()) else { return Ok(Rules::of(Vec::new())) };
         let mut orders: Vec<Vec<Order>> = Vec::new();
         for (place, draft) in self.drafts.iter().enumerate() {
             if !draft.netns.is_same(&netns) {
@@ -171,7 +201,7 @@ impl RulesBuilder {
         let rule = |(orders, draft): (&Vec<Order>, &Draft)| {
             PacketRule::new(netns, installed.by_ref().take(orders.len()).collect(), draft.keep_connections)
         };
-        Rules(orders.iter().zip(&self.drafts).map(rule).collect())
+        Rules::of(orders.iter().zip(&self.drafts).map(rule).collect())
     }
 
     fn which(&self, place: usize, error: Error) -> Error {

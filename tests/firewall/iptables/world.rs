@@ -28,7 +28,7 @@ pub(crate) struct Scene {
     pub(crate) bridge_nf: bool,
 }
 
-/// `who` asks; the question is `udp ADDRESS:PORT` or `http ADDRESS:PORT`, and perhaps `from ADDRESS`; `turns ADDRESS:PORT` asks who answers
+/// `who` asks; the question is `udp ADDRESS:PORT`, `http ADDRESS:PORT` or `ping ADDRESS`, and perhaps `from ADDRESS`; `turns ADDRESS:PORT` asks who answers
 /// four connections, `both ADDRESS:PORT` who answers forty.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ask {
@@ -84,7 +84,8 @@ impl World {
         if bridge.is_some() {
             sysctls.push(host.set_sysctl("net.bridge.bridge-nf-call-iptables", u8::from(scene.bridge_nf))?);
         }
-        let mut responders = vec![host.http_server("127.0.0.1:8080")?, outside.http_server("203.0.113.9:8081")?];
+        let mut responders =
+            vec![host.http_server("127.0.0.1:8080")?, host.http_server("203.0.113.5:9090")?, outside.http_server("203.0.113.9:8081")?];
         for address in ["203.0.113.9"].into_iter().chain(scene.beside.map(|[_, beyond]| bare(beyond))) {
             responders.push(outside.udp_echo(format!("{address}:7000"))?);
         }
@@ -146,6 +147,7 @@ impl World {
         let probe = match words[0] {
             "udp" => Probe::udp(words[1]),
             "http" => Probe::http(words[1]),
+            "ping" => Probe::ping(words[1]),
             other => panic!("nobody asks `{other}`"),
         };
         let probe = match words.get(3) {

@@ -28,6 +28,15 @@ const WITHOUT_INTERFACE: &[(&str, &str, &str)] = &[
 ];
 const LONGEST_CHAIN: usize = 28;
 
+pub(super) fn is_table(name: &str) -> bool {
+    TABLES.iter().any(|(table, _)| *table == name)
+}
+
+/// The names of all tables.
+pub(super) fn tables() -> String {
+    TABLES.iter().map(|(table, _)| *table).collect::<Vec<_>>().join(", ")
+}
+
 /// What to do with a chain.
 #[derive(Debug)]
 pub(super) enum Verb {
@@ -83,10 +92,10 @@ impl Draft {
     }
 
     pub(super) fn table(&mut self, option: &Word, name: Word) -> Read<()> {
-        if !TABLES.iter().any(|(table, _)| *table == name.text) {
-            let tables = TABLES.iter().map(|(table, _)| *table);
-            let wrong = name.wrong(format!("`{}` is none of the tables {}", name.text, tables.clone().collect::<Vec<_>>().join(", ")));
-            return Err(nearest(&name.text, tables).map_or(wrong.clone(), |near| wrong.help(format!("did you mean `{near}`?"))));
+        if !is_table(&name.text) {
+            let wrong = name.wrong(format!("`{}` is none of the tables {}", name.text, tables()));
+            let near = nearest(&name.text, TABLES.iter().map(|(table, _)| *table));
+            return Err(near.map_or(wrong.clone(), |near| wrong.help(format!("did you mean `{near}`?"))));
         }
         match self.table.replace(name) {
             Some(_) => Err(option.wrong("a line is for one table")),

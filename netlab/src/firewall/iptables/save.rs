@@ -7,6 +7,7 @@ use super::super::plan::Plan;
 use super::super::rules::Rules;
 use super::super::{Policy, RuleChain};
 use super::command::{Command, parse_in};
+use super::draft::{is_table, tables};
 use super::install::pointed;
 use super::words::Wrong;
 use crate::error::{At, Result};
@@ -44,6 +45,7 @@ pub(super) fn read(text: &str, family: Family) -> std::result::Result<Saved, Wro
         last = (number, line);
         match (line.chars().next(), table) {
             (None | Some('#'), _) => {}
+            (Some('*'), None) if !is_table(&line[1..]) => return Err(at(&format!("`{}` is none of the tables {}", &line[1..], tables()))),
             (Some('*'), None) => table = Some(&line[1..]),
             (Some('*'), Some(open)) => return Err(at(&format!("the table {open} has no COMMIT"))),
             (Some(_), None) => return Err(at("a line begins with `*` and the name of a table")),
@@ -154,9 +156,7 @@ fn restore(netns: &Netns, text: &str, family: Family) -> Result<Rules> {
     };
     let orders: Vec<_> = saved.rules.iter().map(order).collect();
     let rules = Rules::of_orders(netns, &orders).map_err(|failed| match failed.place.and_then(|place| saved.rules.get(place)) {
-        Some((number, ..)) => {
-            failed.error.fact(format!("line {number}: {}", lines.get(number - 1).copied().unwrap_or_default().trim()))
-        }
+        Some((number, ..)) => failed.error.fact(format!("line {number}: {}", lines.get(number - 1).copied().unwrap_or_default().trim())),
         None => failed.error,
     })?;
     let set = |(table, chain, accept): &(String, String, bool)| {
