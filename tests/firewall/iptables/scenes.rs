@@ -53,6 +53,8 @@ pub(super) const MAPPED: Scene = Scene {
 /// What comes back to who sent it goes out where it came in, which only a cable does without more ado.
 const MAPPED_CABLES: Scene =
     Scene { bridge: None, gateway: ["172.18.0.1/24", "172.18.2.1/24"], containers: ["172.18.0.2/24", "172.18.2.3/24"], ..MAPPED };
+const MAPPED_CABLES_B: Scene =
+    Scene { bridge: None, gateway: ["172.18.2.1/24", "172.18.0.1/24"], containers: ["172.18.2.2/24", "172.18.0.3/24"], ..MAPPED };
 /// The address of the service is that of a machine outside.
 const MAPPED_BY_SOURCE: Scene = Scene { beside: Some(["172.18.1.2/24", "172.18.1.1/24"]), ..MAPPED };
 const POD: Scene = Scene {
@@ -80,6 +82,7 @@ pub(super) const SCENES: &[(&str, Scene)] = &[
     ("sample", SAMPLE),
     ("mapped", MAPPED),
     ("mapped_cables", MAPPED_CABLES),
+    ("mapped_cables_b", MAPPED_CABLES_B),
     ("mapped_by_source", MAPPED_BY_SOURCE),
     ("pod", POD),
     ("second_node", SECOND_NODE),
