@@ -25,6 +25,8 @@ pub(super) const STAGES: &[Stage] = &[
         change: |w| add_bridge(w, NODE_1, "172.19.35.1/24", &["veth0", "veth2"]),
         check: |w, s| {
             let (node, con1, con2) = (w.machine(NODE_1)?, w.machine(CON_1)?, w.machine(CON_2)?);
+            // It may be asking still for whom it could not find before.
+            con1.link("eth0")?.flush_neighbours()?;
             let tap = Capture::on(&node)?;
             s.replies(&con1, "172.19.35.3")?;
             let seen = tap.stop()?;
