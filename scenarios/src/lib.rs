@@ -12,6 +12,7 @@
 //! | [`doc_002`] | Docker's bridges and containers, and a network like theirs made by hand |
 //! | [`doc_003`] | published ports, localhost, and a service with an address of its own |
 //! | [`doc_004`] | pods, and the network between those of two nodes |
+//! | [`systems`] | the systems that the tutorials name, each on its own |
 
 mod ask;
 mod chance;
@@ -29,6 +30,7 @@ mod play;
 mod registry;
 mod stage;
 mod story;
+pub mod systems;
 mod table;
 pub mod toolbox;
 mod wire;

@@ -9,6 +9,9 @@ pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
 pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
 pub(crate) const ALARM: Style = AnsiColor::Red.on_default().bold().invert();
 
+/// The mark and the style of what a kernel lacks.
+pub(crate) const LACKS: (&str, Style) = ("○", FAINT);
+
 /// The text in a style, for a stream that drops styles where they are not wanted.
 pub(crate) fn paint(style: Style, text: impl std::fmt::Display) -> String {
     format!("{style}{text}{style:#}")

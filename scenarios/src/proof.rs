@@ -28,6 +28,8 @@ enum Proof {
     Missed(String),
     /// This machine cannot play it.
     Unsupported(String),
+    /// This kernel lacks what the stage needs.
+    Lacks(String),
 }
 
 impl Proof {
@@ -36,6 +38,7 @@ impl Proof {
             Self::Noticed(why) => ("noticed", why, End::AsRecorded),
             Self::Missed(why) => ("missed", why, End::Differs),
             Self::Unsupported(why) => ("unsupported", why, End::Unsupported),
+            Self::Lacks(why) => ("this kernel cannot", why, End::AsRecorded),
         }
     }
 }
@@ -46,6 +49,7 @@ fn prove(document: &'static scenarios::Document, stage: &'static Stage) -> Proof
         Outcome::Differs { during, why } => Proof::Missed(format!("its checks were not reached ({during:?}): {why}")),
         Outcome::AsRecorded => Proof::Missed("its checks hold without it".to_owned()),
         Outcome::Unsupported(why) => Proof::Unsupported(why),
+        Outcome::Lacks(why) => Proof::Lacks(why),
     }
 }
 
@@ -68,7 +72,11 @@ pub(crate) fn tell(page: &mut Page, selection: &Selection) -> io::Result<End> {
         page.progress(&format!("{:>3} of {}  {}  {}", i + 1, selection.len(), stage.id, stage.title))?;
         let proof = prove(document, stage);
         let (word, why, this) = proof.words();
-        let (mark, style) = if this == End::AsRecorded { ("✓", palette::GOOD) } else { ("✗", palette::BAD) };
+        let (mark, style) = match (&proof, this) {
+            (Proof::Lacks(_), _) => palette::LACKS,
+            (_, End::AsRecorded) => ("✓", palette::GOOD),
+            _ => ("✗", palette::BAD),
+        };
         page.line(format!("{}  {}  {}", stage.id, paint(palette::STRONG, stage.title), paint(style, format!("{mark} {word}"))))?;
         page.paragraph("but", Style::new(), &missing(stage))?;
         page.paragraph("then", palette::FAINT, why.lines().next().unwrap_or_default())?;

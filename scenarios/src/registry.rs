@@ -9,6 +9,7 @@ pub const DOCUMENTS: &[&Document] = &[
     &crate::doc_002::DOCUMENT,
     &crate::doc_003::DOCUMENT,
     &crate::doc_004::DOCUMENT,
+    &crate::systems::DOCUMENT,
 ];
 
 /// Stages that were asked for, each with its document.
@@ -18,6 +19,17 @@ impl Document {
     /// Its stages, in order.
     pub fn stages(&self) -> impl Iterator<Item = &'static Stage> {
         self.parts.iter().copied().flatten()
+    }
+
+    /// Whether its stages have nothing to do with each other: each starts afresh.
+    pub fn is_collection(&self) -> bool {
+        self.stages().all(|stage| stage.afresh)
+    }
+
+    /// Where the text of its module documentation is, below the package's folder.
+    pub fn page(&self) -> String {
+        let folder = if self.id.starts_with(|c: char| c.is_ascii_digit()) { format!("doc_{}", self.id) } else { self.id.to_owned() };
+        format!("src/{folder}/stages.md")
     }
 
     /// The stages whose changes a stage builds on, in order.
@@ -63,13 +75,13 @@ pub fn near(id: &str) -> Vec<&'static str> {
 
 /// A document's stages as the section of its module documentation.
 pub fn markdown(document: &Document) -> String {
-    document.stages().map(section).collect()
+    document.stages().map(|stage| section(document, stage)).collect()
 }
 
-fn section(stage: &Stage) -> String {
-    let Stage { id, title, verdict, claim, truth, needs, commands, aside, afresh, .. } = stage;
+fn section(document: &Document, stage: &Stage) -> String {
+    let Stage { id, title, verdict, claim, truth, needs, commands, aside, afresh, kernel, .. } = stage;
     let mut section = format!("\n## {id} {title}\n\n");
-    if *afresh {
+    if *afresh && !document.is_collection() {
         section += "Everything starts again: nothing of the stages before is left.\n\n";
     }
     section += &format!("{claim}\n");
@@ -79,6 +91,9 @@ fn section(stage: &Stage) -> String {
     section += &format!("\n**{}.** {truth}\n", capitalised(&verdict.to_string()));
     if !needs.is_empty() {
         section += &format!("\nNeeds: {}.\n", needs.join("; "));
+    }
+    if !kernel.is_empty() {
+        section += &format!("\nNot every kernel has: {}.\n", kernel.join(", "));
     }
     if *aside {
         section += "\nAn aside: the next stages go on without it.\n";
@@ -99,7 +114,8 @@ mod tests {
     fn ids_are_unique_and_in_order_and_of_their_document() {
         for document in DOCUMENTS {
             let ids: Vec<_> = document.stages().map(|stage| stage.id).collect();
-            assert!(ids.is_sorted_by(|a, b| a < b), "{ids:?}");
+            let unique: std::collections::BTreeSet<_> = ids.iter().collect();
+            assert!(unique.len() == ids.len() && (document.is_collection() || ids.is_sorted()), "{ids:?}");
             assert!(document.stages().all(|stage| stage.document() == document.id), "{ids:?}");
         }
     }

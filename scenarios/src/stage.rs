@@ -24,7 +24,7 @@ pub struct Document {
 /// Checks may leave the world in any state: a later stage is built from the *changes* of the stages before it, never from their checks.
 #[derive(Debug)]
 pub struct Stage {
-    /// Document and number, such as `000.14`.
+    /// Document and number, such as `000.14`; or document and name, such as `systems.vxlan-overlay`, where stages start afresh.
     pub id: &'static str,
     /// The stage in a few words.
     pub title: &'static str,
@@ -36,6 +36,8 @@ pub struct Stage {
     pub truth: &'static str,
     /// What must be so for the truth to hold.
     pub needs: &'static [&'static str],
+    /// What is there besides the changes of the stages before: the machines of a stage that starts afresh.
+    pub scene: fn(&mut World) -> Result<()>,
     /// The state change as one types it, by iproute2 and its like.
     pub commands: &'static [&'static str],
     /// The state change as fixtures.
@@ -50,6 +52,9 @@ pub struct Stage {
     pub aside: bool,
     /// Whether the text starts again from the beginning here, as after a reboot: this stage and later ones are built without those before.
     pub afresh: bool,
+    /// What not every kernel has and the stage cannot be played without, such as `ipvlan`. A kernel that lacks it is told so, which is no
+    /// failure.
+    pub kernel: &'static [&'static str],
 }
 
 impl Stage {
@@ -61,6 +66,7 @@ impl Stage {
         claim: "",
         truth: "",
         needs: &[],
+        scene: |_| Ok(()),
         commands: &[],
         change: |_| Ok(()),
         before: |_, _| Ok(()),
@@ -68,6 +74,7 @@ impl Stage {
         cause: Cause::Own,
         aside: false,
         afresh: false,
+        kernel: &[],
     };
 
     /// The document it belongs to, such as `000`.
@@ -75,10 +82,13 @@ impl Stage {
         self.id.split('.').next().unwrap_or_default()
     }
 
-    /// The name of its test, such as `stage_14_four_pings`.
+    /// The name of its test, such as `stage_14_four_pings`; of a stage without a number, its name, such as `vxlan_overlay`.
     pub fn test_name(&self) -> String {
         let words = self.title.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
         let number = self.id.split('.').nth(1).unwrap_or_default();
+        if !number.starts_with(|c: char| c.is_ascii_digit()) {
+            return number.replace('-', "_");
+        }
         words.fold(format!("stage_{number}"), |name, word| name + "_" + &word.to_ascii_lowercase())
     }
 }

@@ -4,18 +4,28 @@ use std::io;
 use std::time::Duration;
 
 use scenarios::{Outcome, Selection, Verdict};
+use textwrap::{Options, WordSeparator, WordSplitter};
 
 use crate::page::Page;
 use crate::palette::{self, paint};
+
+/// The width of the grid's right-hand column: twenty stages with numbers.
+const GRID: usize = 60;
 
 /// Tells how the stages that were played went: a cell each, and a line for every verdict.
 pub(crate) fn tell(page: &mut Page, selection: &Selection, outcomes: &[Outcome], took: Duration) -> io::Result<()> {
     grid(page, selection, outcomes)?;
     page.line("")?;
     for verdict in Verdict::ALL {
-        let count = selection.iter().zip(outcomes).filter(|((_, stage), _)| stage.verdict == verdict).count();
+        let counts = |((_, stage), outcome): &(&(_, &scenarios::Stage), &Outcome)| stage.verdict == verdict && !lacks(outcome);
+        let count = selection.iter().zip(outcomes).filter(counts).count();
         let (mark, style) = palette::verdict(verdict);
         page.line(format!("{count:>5}  {} {verdict}", paint(style, mark)))?;
+    }
+    let lacking = outcomes.iter().filter(|outcome| lacks(outcome)).count();
+    if lacking > 0 {
+        let (mark, style) = palette::LACKS;
+        page.line(format!("{lacking:>5}  {} this kernel cannot", paint(style, mark)))?;
     }
     page.line("")?;
     page.line(format!("  {}", sentence(selection.len(), outcomes, took)))
@@ -25,10 +35,13 @@ pub(crate) fn tell(page: &mut Page, selection: &Selection, outcomes: &[Outcome],
 fn grid(page: &mut Page, selection: &Selection, outcomes: &[Outcome]) -> io::Result<()> {
     let cells: Vec<_> = selection.iter().zip(outcomes).collect();
     for row in cells.chunk_by(|((a, _), _), ((b, _), _)| a.id == b.id) {
-        for (i, part) in row.chunks(20).enumerate() {
+        let cells: Vec<_> = row.iter().map(|((_, stage), outcome)| cell(stage.id, stage.verdict, outcome)).collect();
+        let options =
+            Options::new(GRID).word_separator(WordSeparator::AsciiSpace).word_splitter(WordSplitter::NoHyphenation).break_words(false);
+        let cells = cells.join(" ");
+        for (i, line) in textwrap::wrap(&cells, options).iter().enumerate() {
             let name = if i == 0 { row[0].0.0.id } else { "" };
-            let cells: Vec<_> = part.iter().map(|((_, stage), outcome)| cell(stage.id, stage.verdict, outcome)).collect();
-            page.line(format!("{:>5}  {}", name, cells.join(" ")))?;
+            page.line(format!("{name:>7}  {line}"))?;
         }
     }
     Ok(())
@@ -40,16 +53,25 @@ fn cell(id: &str, verdict: Verdict, outcome: &Outcome) -> String {
         Outcome::AsRecorded => paint(palette::verdict(verdict).1, number),
         Outcome::Differs { .. } => paint(palette::ALARM, format!("{number}!")),
         Outcome::Unsupported(_) => paint(palette::FAINT, format!("{number}?")),
+        Outcome::Lacks(_) => paint(palette::FAINT, format!("{number}{}", palette::LACKS.0)),
     }
+}
+
+fn lacks(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Lacks(_))
 }
 
 fn sentence(asked: usize, outcomes: &[Outcome], took: Duration) -> String {
     let differ = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Differs { .. })).count();
     let recorded = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::AsRecorded)).count();
-    let rest = asked - differ - recorded;
+    let lacking = outcomes.iter().filter(|outcome| lacks(outcome)).count();
+    let rest = asked - differ - recorded - lacking;
     let mut words = vec![paint(palette::GOOD, format!("{recorded} of {asked} as recorded"))];
     if differ > 0 {
         words.push(paint(palette::BAD, format!("{differ} differ")));
+    }
+    if lacking > 0 {
+        words.push(paint(palette::FAINT, format!("{lacking} beyond this kernel")));
     }
     if rest > 0 {
         words.push(paint(palette::STRONG, format!("{rest} could not be played here")));

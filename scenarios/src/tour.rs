@@ -50,7 +50,7 @@ pub(crate) fn run(page: &mut Page, selection: &Selection) -> io::Result<End> {
         }
         page.progress(&format!("{:>3} of {}  {}  {}", i + 1, selection.len(), stage.id, stage.title))?;
         let played = fresh::play(document, stage, Way::AsWritten);
-        tell(page, stage, &played)?;
+        tell(page, document, stage, &played)?;
         let refused = matches!(&played.outcome, Outcome::Unsupported(_)) && played.checks.is_empty();
         outcomes.push(played.outcome);
         if refused {
@@ -71,9 +71,18 @@ fn heading(page: &mut Page, stage: &Stage) -> io::Result<()> {
     page.heading((style, stage.id), stage.title, (style, &format!("{mark} {}", stage.verdict)))
 }
 
-fn tell(page: &mut Page, stage: &Stage, played: &Played) -> io::Result<()> {
-    heading(page, stage)?;
-    if stage.afresh {
+/// The heading of a stage that this kernel cannot play: its verdict was not seen here.
+fn heading_beyond(page: &mut Page, stage: &Stage) -> io::Result<()> {
+    let (mark, style) = palette::LACKS;
+    page.heading((style, stage.id), stage.title, (style, &format!("{mark} this kernel cannot")))
+}
+
+fn tell(page: &mut Page, document: &Document, stage: &Stage, played: &Played) -> io::Result<()> {
+    match played.outcome {
+        Outcome::Lacks(_) => heading_beyond(page, stage)?,
+        _ => heading(page, stage)?,
+    }
+    if stage.afresh && !document.is_collection() {
         page.paragraph("afresh", Style::new(), "nothing of the stages before is left")?;
     }
     page.paragraph("claim", Style::new(), stage.claim)?;
@@ -85,6 +94,10 @@ fn tell(page: &mut Page, stage: &Stage, played: &Played) -> io::Result<()> {
         Outcome::AsRecorded => conclusion(page, stage)?,
         Outcome::Differs { why, .. } => failure(page, "DIFFERS", why)?,
         Outcome::Unsupported(why) => failure(page, "UNSUPPORTED", why)?,
+        Outcome::Lacks(why) => {
+            page.paragraph("not here", palette::FAINT, why)?;
+            conclusion(page, stage)?;
+        }
     }
     page.line("")
 }

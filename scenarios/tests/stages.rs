@@ -160,3 +160,13 @@ fn a_stage_that_is_not_there_is_an_error() {
     let e = scenarios::test("000.99").unwrap_err();
     assert_eq!(e.to_string(), "there is no stage 000.99");
 }
+
+mod systems {
+    stages! { "systems":
+        vxlan_overlay = "systems.vxlan-overlay",
+        ipip = "systems.ipip",
+        macvlan = "systems.macvlan",
+        ipvlan = "systems.ipvlan",
+        vlan = "systems.vlan",
+    }
+}

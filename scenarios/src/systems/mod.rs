@@ -1,0 +1,16 @@
+//! The systems that the tutorials name, each built from fixtures as a user would build it, with what makes it that system.
+//!
+//! Nothing of one is left for the next: each has a machine of its own. Where the kernel lacks what a system is made of, the tour says so,
+//! with the kernel's own words.
+#![doc = include_str!("stages.md")]
+
+mod lan;
+mod nodes;
+mod overlay;
+
+use crate::stage::Document;
+use crate::world::World;
+
+/// The collection.
+pub const DOCUMENT: Document =
+    Document { id: "systems", title: "The systems that the tutorials name", start: World::new, parts: &[overlay::SYSTEMS, lan::SYSTEMS] };

@@ -1,0 +1,109 @@
+//! Networks that travel inside of others.
+
+use netlab::capture::{any, icmp, vxlan};
+use netlab::{Bridge, Capture, Fdb, IcmpKind, Ipip, Route, Vxlan};
+
+use super::nodes::{LAN, NODE_1, NODE_2, Node, nodes, pod};
+use crate::error::Result;
+use crate::stage::Stage;
+use crate::world::World;
+
+/// Swarm gives its networks identifiers from here on.
+const VNI: u32 = 4097;
+const POD_1: &str = "10.0.9.3";
+const POD_2: &str = "10.0.9.4";
+
+pub(super) const SYSTEMS: &[Stage] = &[
+    Stage {
+        id: "systems.vxlan-overlay",
+        title: "Swarm's overlay",
+        afresh: true,
+        kernel: &["vxlan"],
+        claim: "Containers on two nodes are on one Ethernet, although only UDP passes between the nodes.",
+        truth: "Each node has a bridge with a VXLAN port. Frames for the other node travel in UDP to port 4789, with the network's identifier, and \
+                arrive with their time to live as it was. Whom to send a broadcast to says a list of nodes, so that the network between them \
+                need not have multicast. 50 bytes go for the headers: the containers' MTU is 1450.",
+        commands: &[
+            "ip link add cni0 type bridge; ip link set cni0 up  # each node, with a container on it",
+            "ip link add vxlan0 mtu 1450 master cni0 type vxlan id 4097 local 192.168.1.11 dev eth0 dstport 4789 nolearning  # node1",
+            "ip link set vxlan0 up; bridge fdb append 00:00:00:00:00:00 dev vxlan0 dst 192.168.1.12  # node1, and so on node2",
+        ],
+        scene: swarm,
+        before: |w, s| s.no_reply(&w.machine(NODE_1.pod)?, POD_2, libc::EHOSTUNREACH),
+        change: |w| {
+            tunnel(w, NODE_1, NODE_2)?;
+            tunnel(w, NODE_2, NODE_1)
+        },
+        check: |w, s| {
+            let (pod1, lan) = (w.machine(NODE_1.pod)?, w.machine(LAN)?);
+            let capture = Capture::on(&lan)?;
+            s.replies_with_ttl(&pod1, POD_2, 64)?;
+            let packets = capture.stop()?;
+            let carried = packets.count(vxlan().vni(VNI).inner(icmp().echo_request().to(POD_2)).incoming())?;
+            s.equals("between the nodes the ping travels inside of VXLAN", carried, 1)?;
+            s.equals("and nothing of the containers passes bare", packets.count(any().to(POD_2))?, 0)?;
+            let links = w.machine(NODE_1.name)?.links()?;
+            let mtu = links.iter().find(|link| link.name == "vxlan0").map_or(0, |link| link.mtu);
+            s.equals("the tunnel has room for frames of that many bytes", mtu, 1450)?;
+            s.without("the list of nodes that get broadcasts, on node1");
+            drop(w.take::<Fdb>("the flood list of node1")?);
+            // What is known is not asked for again.
+            pod1.link("eth0")?.flush_neighbours()?;
+            s.no_reply(&pod1, POD_2, libc::EHOSTUNREACH)
+        },
+        ..Stage::STILL
+    },
+    Stage {
+        id: "systems.ipip",
+        title: "Calico's IPIP",
+        afresh: true,
+        kernel: &["ipip"],
+        claim: "Pods of two nodes reach each other through a tunnel that carries IPv4 in IPv4.",
+        truth: "Each node routes the other's pods into the tunnel; 20 bytes go for the second header.",
+        commands: &[
+            "ip link add tunl0 type ipip local 192.168.1.11 remote 192.168.1.12; ip link set tunl0 up  # node1, and so on node2",
+            "ip route add 10.244.2.0/24 dev tunl0  # node1, and so on node2",
+        ],
+        scene: routed,
+        before: |w, s| s.no_reply(&w.machine(NODE_1.pod)?, "10.244.2.2", IcmpKind::NetUnreachable),
+        change: |w| {
+            for (node, other, pods) in [(NODE_1, NODE_2, "10.244.2.0/24"), (NODE_2, NODE_1, "10.244.1.0/24")] {
+                let netns = w.machine(node.name)?;
+                let tunnel = Ipip::between(node.address, other.address).install(netns.iface("tunl0"))?;
+                w.keep(format!("the tunnel of {}", node.name), tunnel);
+                w.keep(format!("the way to {}", other.pod), Route::to(pods).dev("tunl0").install(&netns)?);
+            }
+            Ok(())
+        },
+        check: |w, s| s.replies_with_ttl(&w.machine(NODE_1.pod)?, "10.244.2.2", 62),
+        ..Stage::STILL
+    },
+];
+
+/// Two nodes with a container each, which think that they are on one Ethernet.
+fn swarm(world: &mut World) -> Result<()> {
+    nodes(world)?;
+    pod(world, NODE_1, &format!("{POD_1}/24"), None)?;
+    pod(world, NODE_2, &format!("{POD_2}/24"), None)
+}
+
+/// Two nodes with a pod each, on networks of their own.
+fn routed(world: &mut World) -> Result<()> {
+    nodes(world)?;
+    for (node, net) in [(NODE_1, "10.244.1"), (NODE_2, "10.244.2")] {
+        pod(world, node, &format!("{net}.2/24"), Some(&format!("{net}.1/24")))?;
+        world.machine(node.name)?.forward_ipv4()?;
+    }
+    Ok(())
+}
+
+/// The node's end of the overlay, which sends to the other node whatever it does not know better.
+fn tunnel(world: &mut World, node: Node, other: Node) -> Result<()> {
+    let netns = world.machine(node.name)?;
+    let bridge = world.kept::<Bridge>(&format!("the bridge of {}", node.name))?.link().clone();
+    let iface = netns.iface("vxlan0").mtu(1450).master(&bridge);
+    let end = Vxlan::id(VNI).local(node.address).dev(netns.link("eth0")?).no_learning().install(iface)?;
+    world.keep(format!("the tunnel of {}", node.name), end);
+    world.keep(format!("the flood list of {}", node.name), Fdb::flood().dev("vxlan0").dst(other.address).install(&netns)?);
+    Ok(())
+}
