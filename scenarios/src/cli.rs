@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use anstream::ColorChoice;
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use scenarios::{DOCUMENTS, Selection, Verdict, markdown, near, select};
+use scenarios::{DOCUMENTS, Selection, Verdict, Way, markdown, near, select};
 
 use crate::page::Page;
-use crate::{json, palette, proof, tour};
+use crate::{fresh, json, palette, proof, tour};
 
 /// What a run of the program came to; each has its exit code.
 ///
@@ -69,6 +69,13 @@ fn command() -> Command {
                 .arg(all()),
         )
         .subcommand(
+            Command::new(fresh::PERFORM)
+                .hide(true)
+                .about("Plays one stage and prints what came of it, for the program itself")
+                .arg(ids().num_args(1).required(true))
+                .arg(Arg::new("without-cause").long("without-cause").action(ArgAction::SetTrue)),
+        )
+        .subcommand(
             Command::new("markdown").hide(true).about("Prints a tutorial as its module documentation has it").arg(ids().required(true)),
         )
 }
@@ -104,6 +111,11 @@ pub(crate) fn run() -> io::Result<End> {
 fn dispatch(name: &str, matches: &ArgMatches, selection: &Selection) -> io::Result<End> {
     let json = matches.get_flag("json");
     match name {
+        fresh::PERFORM => match selection.first() {
+            Some((document, stage)) if matches.get_flag("without-cause") => fresh::perform(document, stage, Way::WithoutCause),
+            Some((document, stage)) => fresh::perform(document, stage, Way::AsWritten),
+            None => Ok(End::Usage),
+        },
         "list" if json => json::list(),
         "list" => tour::list(&mut Page::open()),
         "run" if json => json::run(selection),

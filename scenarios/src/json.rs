@@ -1,6 +1,7 @@
 //! One JSON object a line, for programs.
 
 use std::io::{self, Write};
+use std::ops::ControlFlow;
 
 use scenarios::{Check, DOCUMENTS, Outcome, Selection, Stage, Way, select};
 use serde::Serialize;
@@ -40,8 +41,8 @@ struct Listed<'a> {
 /// Plays the stages and prints how each went.
 pub(crate) fn run(selection: &Selection) -> io::Result<End> {
     let mut end = End::AsRecorded;
-    for (document, stage) in selection {
-        let played = fresh::play(document, stage, Way::AsWritten);
+    fresh::each(selection, Way::AsWritten, |i, played| {
+        let (_, stage) = selection[i];
         let why = match &played.outcome {
             Outcome::AsRecorded => None,
             Outcome::Differs { why, .. } | Outcome::Unsupported(why) | Outcome::Lacks(why) => Some(why.as_str()),
@@ -49,7 +50,8 @@ pub(crate) fn run(selection: &Selection) -> io::Result<End> {
         let Stage { id, title, verdict, .. } = stage;
         print(&Line { id, title, verdict: verdict.letter(), outcome: played.outcome.words(), observed: &played.checks, why })?;
         end = end.max(fresh::end(&played.outcome));
-    }
+        Ok(ControlFlow::Continue(()))
+    })?;
     Ok(end)
 }
 

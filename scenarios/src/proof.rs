@@ -1,6 +1,7 @@
 //! The proof that a stage's checks can fail: its cause is taken away, and they must notice.
 
 use std::io;
+use std::ops::ControlFlow;
 
 use anstyle::Style;
 use scenarios::{Cause, Outcome, Phase, Selection, Stage, Way};
@@ -9,7 +10,7 @@ use serde::Serialize;
 use crate::cli::End;
 use crate::page::Page;
 use crate::palette::{self, paint};
-use crate::{fresh, json};
+use crate::{fresh, json, tour};
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -43,8 +44,8 @@ impl Proof {
     }
 }
 
-fn prove(document: &'static scenarios::Document, stage: &'static Stage) -> Proof {
-    match fresh::play(document, stage, Way::WithoutCause).outcome {
+fn proof(outcome: Outcome) -> Proof {
+    match outcome {
         Outcome::Differs { during: Phase::Check, why } => Proof::Noticed(why),
         Outcome::Differs { during, why } => Proof::Missed(format!("its checks were not reached ({during:?}): {why}")),
         Outcome::AsRecorded => Proof::Missed("its checks hold without it".to_owned()),
@@ -56,21 +57,24 @@ fn prove(document: &'static scenarios::Document, stage: &'static Stage) -> Proof
 /// Proves stages and prints a JSON object for each.
 pub(crate) fn json(selection: &Selection) -> io::Result<End> {
     let mut end = End::AsRecorded;
-    for (document, stage) in selection {
-        let proof = prove(document, stage);
+    fresh::each(selection, Way::WithoutCause, |i, played| {
+        let (_, stage) = selection[i];
+        let proof = proof(played.outcome);
         let (outcome, observed, this) = proof.words();
         json::print(&Line { id: stage.id, title: stage.title, cause: &missing(stage), outcome, observed })?;
         end = end.max(this);
-    }
+        Ok(ControlFlow::Continue(()))
+    })?;
     Ok(end)
 }
 
 /// Proves stages and tells what each noticed.
 pub(crate) fn tell(page: &mut Page, selection: &Selection) -> io::Result<End> {
     let mut end = End::AsRecorded;
-    for (i, (document, stage)) in selection.iter().enumerate() {
-        page.progress(&format!("{:>3} of {}  {}  {}", i + 1, selection.len(), stage.id, stage.title))?;
-        let proof = prove(document, stage);
+    tour::progress(page, selection, 0)?;
+    fresh::each(selection, Way::WithoutCause, |i, played| {
+        let (_, stage) = selection[i];
+        let proof = proof(played.outcome);
         let (word, why, this) = proof.words();
         let (mark, style) = match (&proof, this) {
             (Proof::Lacks(_), _) => palette::LACKS,
@@ -82,7 +86,9 @@ pub(crate) fn tell(page: &mut Page, selection: &Selection) -> io::Result<End> {
         page.paragraph("then", palette::FAINT, why.lines().next().unwrap_or_default())?;
         page.line("")?;
         end = end.max(this);
-    }
+        tour::progress(page, selection, i + 1)?;
+        Ok(ControlFlow::Continue(()))
+    })?;
     Ok(end)
 }
 

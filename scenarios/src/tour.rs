@@ -1,6 +1,7 @@
 //! The tour: every stage narrated.
 
 use std::io;
+use std::ops::ControlFlow;
 use std::time::Instant;
 
 use anstyle::Style;
@@ -42,24 +43,32 @@ pub(crate) fn run(page: &mut Page, selection: &Selection) -> io::Result<End> {
     let started = Instant::now();
     let mut outcomes = Vec::new();
     let mut current = "";
-    for (i, (document, stage)) in selection.iter().enumerate() {
+    progress(page, selection, 0)?;
+    fresh::each(selection, Way::AsWritten, |i, played| {
+        let (document, stage) = selection[i];
         if document.id != current {
             title(page, document)?;
             page.line("")?;
             current = document.id;
         }
-        page.progress(&format!("{:>3} of {}  {}  {}", i + 1, selection.len(), stage.id, stage.title))?;
-        let played = fresh::play(document, stage, Way::AsWritten);
         tell(page, document, stage, &played)?;
         let refused = matches!(&played.outcome, Outcome::Unsupported(_)) && played.checks.is_empty();
         outcomes.push(played.outcome);
         if refused {
             // The next stage would be refused as well.
-            break;
+            return Ok(ControlFlow::Break(()));
         }
-    }
+        progress(page, selection, i + 1)?;
+        Ok(ControlFlow::Continue(()))
+    })?;
     summary::tell(page, selection, &outcomes, started.elapsed())?;
     Ok(outcomes.iter().map(fresh::end).max().unwrap_or(End::AsRecorded))
+}
+
+/// Says which stage is told next.
+pub(crate) fn progress(page: &mut Page, selection: &Selection, next: usize) -> io::Result<()> {
+    let Some((_, stage)) = selection.get(next) else { return Ok(()) };
+    page.progress(&format!("{:>3} of {}  {}  {}", next + 1, selection.len(), stage.id, stage.title))
 }
 
 fn title(page: &mut Page, document: &Document) -> io::Result<()> {
