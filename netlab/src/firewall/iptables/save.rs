@@ -124,7 +124,7 @@ impl Rules {
     ///
     /// # Errors
     ///
-    /// [`is_invalid_input`](Error::is_invalid_input) for a line that is not understood: the error shows it with its number, and points at the
+    /// [`is_invalid_input`](crate::Error::is_invalid_input) for a line that is not understood: the error shows it with its number, and points at the
     /// word. Otherwise as [`RulesBuilder::install`](crate::RulesBuilder::install). Nothing is left behind then.
     #[track_caller]
     pub fn iptables_restore(netns: &Netns, text: &str) -> Result<Self> {
