@@ -163,6 +163,9 @@ fn a_stage_that_is_not_there_is_an_error() {
 
 mod systems {
     stages! { "systems":
+        docker_bridge = "systems.docker-bridge",
+        docker_icc = "systems.docker-icc",
+        docker_dns = "systems.docker-dns",
         vxlan_overlay = "systems.vxlan-overlay",
         ipip = "systems.ipip",
         macvlan = "systems.macvlan",

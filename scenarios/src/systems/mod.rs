@@ -4,6 +4,7 @@
 //! with the kernel's own words.
 #![doc = include_str!("stages.md")]
 
+mod docker;
 mod lan;
 mod nodes;
 mod overlay;
@@ -12,5 +13,9 @@ use crate::stage::Document;
 use crate::world::World;
 
 /// The collection.
-pub const DOCUMENT: Document =
-    Document { id: "systems", title: "The systems that the tutorials name", start: World::new, parts: &[overlay::SYSTEMS, lan::SYSTEMS] };
+pub const DOCUMENT: Document = Document {
+    id: "systems",
+    title: "The systems that the tutorials name",
+    start: World::new,
+    parts: &[docker::SYSTEMS, overlay::SYSTEMS, lan::SYSTEMS],
+};
