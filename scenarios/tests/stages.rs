@@ -168,6 +168,7 @@ mod systems {
         docker_dns = "systems.docker-dns",
         vxlan_overlay = "systems.vxlan-overlay",
         ipip = "systems.ipip",
+        host_gw = "systems.host-gw",
         macvlan = "systems.macvlan",
         ipvlan = "systems.ipvlan",
         vlan = "systems.vlan",

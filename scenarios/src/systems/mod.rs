@@ -8,6 +8,7 @@ mod docker;
 mod lan;
 mod nodes;
 mod overlay;
+mod routed;
 
 use crate::stage::Document;
 use crate::world::World;
@@ -17,5 +18,5 @@ pub const DOCUMENT: Document = Document {
     id: "systems",
     title: "The systems that the tutorials name",
     start: World::new,
-    parts: &[docker::SYSTEMS, overlay::SYSTEMS, lan::SYSTEMS],
+    parts: &[docker::SYSTEMS, overlay::SYSTEMS, routed::SYSTEMS, lan::SYSTEMS],
 };

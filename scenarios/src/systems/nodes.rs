@@ -43,3 +43,13 @@ pub(super) fn pod(world: &mut World, node: Node, address: &str, gateway: Option<
     world.keep(format!("the bridge of {}", node.name), bridge);
     Ok(())
 }
+
+/// Two nodes with a pod each, on networks of their own; the nodes forward.
+pub(super) fn routed(world: &mut World) -> Result<()> {
+    nodes(world)?;
+    for (node, net) in [(NODE_1, "10.244.1"), (NODE_2, "10.244.2")] {
+        pod(world, node, &format!("{net}.2/24"), Some(&format!("{net}.1/24")))?;
+        world.machine(node.name)?.forward_ipv4()?;
+    }
+    Ok(())
+}

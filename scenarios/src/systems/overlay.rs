@@ -3,7 +3,7 @@
 use netlab::capture::{any, icmp, vxlan};
 use netlab::{Bridge, Capture, Fdb, IcmpKind, Ipip, Route, Vxlan};
 
-use super::nodes::{LAN, NODE_1, NODE_2, Node, nodes, pod};
+use super::nodes::{LAN, NODE_1, NODE_2, Node, nodes, pod, routed};
 use crate::error::Result;
 use crate::stage::Stage;
 use crate::world::World;
@@ -85,16 +85,6 @@ fn swarm(world: &mut World) -> Result<()> {
     nodes(world)?;
     pod(world, NODE_1, &format!("{POD_1}/24"), None)?;
     pod(world, NODE_2, &format!("{POD_2}/24"), None)
-}
-
-/// Two nodes with a pod each, on networks of their own.
-fn routed(world: &mut World) -> Result<()> {
-    nodes(world)?;
-    for (node, net) in [(NODE_1, "10.244.1"), (NODE_2, "10.244.2")] {
-        pod(world, node, &format!("{net}.2/24"), Some(&format!("{net}.1/24")))?;
-        world.machine(node.name)?.forward_ipv4()?;
-    }
-    Ok(())
 }
 
 /// The node's end of the overlay, which sends to the other node whatever it does not know better.
