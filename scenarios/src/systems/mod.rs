@@ -5,6 +5,7 @@
 #![doc = include_str!("stages.md")]
 
 mod docker;
+mod kubernetes;
 mod lan;
 mod nodes;
 mod overlay;
@@ -18,5 +19,5 @@ pub const DOCUMENT: Document = Document {
     id: "systems",
     title: "The systems that the tutorials name",
     start: World::new,
-    parts: &[docker::SYSTEMS, overlay::SYSTEMS, routed::SYSTEMS, lan::SYSTEMS],
+    parts: &[docker::SYSTEMS, overlay::SYSTEMS, routed::SYSTEMS, kubernetes::SYSTEMS, lan::SYSTEMS],
 };
