@@ -173,6 +173,7 @@ mod systems {
         clusterip = "systems.clusterip",
         session_affinity = "systems.session-affinity",
         hairpin = "systems.hairpin",
+        network_policy = "systems.network-policy",
         macvlan = "systems.macvlan",
         ipvlan = "systems.ipvlan",
         vlan = "systems.vlan",

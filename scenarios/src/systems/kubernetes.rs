@@ -18,10 +18,10 @@ const BY_NODE_2: &str = "192.168.1.12:30080";
 const VIP: &str = "10.96.0.10";
 const CHOICE: &str = "the rules of the service";
 const MASQUERADE: &str = "the masquerade of what is marked";
-const WEB_1: &str = "web-1";
-const WEB_2: &str = "web-2";
-const POD_3: &str = "pod-3";
-const POD_4: &str = "pod-4";
+pub(super) const WEB_1: &str = "web-1";
+pub(super) const WEB_2: &str = "web-2";
+pub(super) const POD_3: &str = "pod-3";
+pub(super) const POD_4: &str = "pod-4";
 
 pub(super) const SYSTEMS: &[Stage] = &[
     Stage {
@@ -270,7 +270,7 @@ fn nodes_and_client(world: &mut World) -> Result<()> {
 }
 
 /// A node with four pods, two of which are servers; bridged packets pass through its iptables.
-fn node_and_pods(world: &mut World) -> Result<()> {
+pub(super) fn node_and_pods(world: &mut World) -> Result<()> {
     let node = world.host();
     node.forward_ipv4()?;
     world.keep("bridged packets", node.set_sysctl("net.bridge.bridge-nf-call-iptables", 1)?);

@@ -9,6 +9,7 @@ mod kubernetes;
 mod lan;
 mod nodes;
 mod overlay;
+mod policy;
 mod routed;
 
 use crate::stage::Document;
@@ -19,5 +20,5 @@ pub const DOCUMENT: Document = Document {
     id: "systems",
     title: "The systems that the tutorials name",
     start: World::new,
-    parts: &[docker::SYSTEMS, overlay::SYSTEMS, routed::SYSTEMS, kubernetes::SYSTEMS, lan::SYSTEMS],
+    parts: &[docker::SYSTEMS, overlay::SYSTEMS, routed::SYSTEMS, kubernetes::SYSTEMS, policy::SYSTEMS, lan::SYSTEMS],
 };
