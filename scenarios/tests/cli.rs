@@ -13,7 +13,7 @@ const VERDICTS: &[(&str, &str)] = &[
     ("003", "01T 02T 03T 04P 05T 06T 07P 08T 09F 10T 11T 12F 13U 14T"),
     ("004", "01P 02P 03T 04P 05T 06T 07P 08T 09T 10T 11F 12U"),
     ("systems", "docker-bridgeT docker-iccT docker-dnsT vxlan-overlayT ipipT host-gwT"),
-    ("systems", "nodeportT clusteripT session-affinityT hairpinT network-policyT macvlanT ipvlanT vlanT"),
+    ("systems", "nodeportT clusteripT session-affinityT hairpinT network-policyT anti-spoofingT macvlanT ipvlanT vlanT"),
 ];
 
 /// Ids and verdicts, such as `000.14` and `P`.

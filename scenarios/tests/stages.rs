@@ -174,6 +174,7 @@ mod systems {
         session_affinity = "systems.session-affinity",
         hairpin = "systems.hairpin",
         network_policy = "systems.network-policy",
+        anti_spoofing = "systems.anti-spoofing",
         macvlan = "systems.macvlan",
         ipvlan = "systems.ipvlan",
         vlan = "systems.vlan",
