@@ -166,6 +166,7 @@ mod systems {
         docker_bridge = "systems.docker-bridge",
         docker_icc = "systems.docker-icc",
         docker_dns = "systems.docker-dns",
+        docker_proxy = "systems.docker-proxy",
         vxlan_overlay = "systems.vxlan-overlay",
         ipip = "systems.ipip",
         host_gw = "systems.host-gw",

@@ -10,6 +10,7 @@ mod lan;
 mod nodes;
 mod overlay;
 mod policy;
+mod published;
 mod routed;
 
 use crate::stage::Document;
@@ -20,5 +21,5 @@ pub const DOCUMENT: Document = Document {
     id: "systems",
     title: "The systems that the tutorials name",
     start: World::new,
-    parts: &[docker::SYSTEMS, overlay::SYSTEMS, routed::SYSTEMS, kubernetes::SYSTEMS, policy::SYSTEMS, lan::SYSTEMS],
+    parts: &[docker::SYSTEMS, published::SYSTEMS, overlay::SYSTEMS, routed::SYSTEMS, kubernetes::SYSTEMS, policy::SYSTEMS, lan::SYSTEMS],
 };
