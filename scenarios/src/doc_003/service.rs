@@ -48,9 +48,10 @@ pub(super) const STAGES: &[Stage] = &[
             let as_written = FilterRule::jump(&host, "SVC-WEB").table("nat").chain("SERVICES").from(VIP).tcp(80).install()?;
             let tap = Capture::on(&host.link("eth0")?)?;
             s.not_served(&host, SERVICE, IcmpKind::NetUnreachable)?;
+            // The connection before may still be closing.
             s.distinct_packets(
                 "host: it leaves by the default route",
-                &tap.stop()?.filter(capture::tcp())?,
+                &tap.stop()?.filter(capture::tcp().syn())?,
                 &["host/eth0 Out IP 192.168.0.100.PORT1 > 172.18.1.1.80: Flags [S]"],
             )?;
             s.equals("host: the rule with -s has counted", as_written.hits()?.packets, 0)
