@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use etherparse::{LaxLinkExtSlice, LaxNetSlice, LaxSlicedPacket, LinkSlice, TcpSlice, TransportSlice};
+use etherparse::{Ipv6ExtensionSlice, LaxLinkExtSlice, LaxNetSlice, LaxSlicedPacket, LinkSlice, TcpSlice, TransportSlice};
 
 /// UDP ports that mean VXLAN: the registered one (RFC 7348), and the one that Linux takes where none is given.
 const VXLAN_PORTS: [u16; 2] = [4789, 8472];
@@ -388,12 +388,25 @@ fn ip(sliced: &LaxSlicedPacket<'_>, room: u8) -> Option<Ip> {
 }
 
 fn v6_offset(v6: &etherparse::LaxIpv6Slice<'_>) -> usize {
-    let extensions = v6.extensions().clone().into_iter();
-    let fragment = extensions.filter_map(|extension| match extension {
-        etherparse::Ipv6ExtensionSlice::Fragment(fragment) => Some(usize::from(fragment.fragment_offset().value()) * 8),
-        _ => None,
-    });
-    fragment.max().unwrap_or(0)
+    let mut offset = 0;
+    let mut iter = v6.extensions().clone().into_iter();
+    // The iterator goes where the last header points and checks nothing: past those that parsed it would read what is not there.
+    let mut left = v6.extensions().slice().len();
+    while left > 0 {
+        let length = match iter.next() {
+            Some(Ipv6ExtensionSlice::Fragment(fragment)) => {
+                offset = offset.max(usize::from(fragment.fragment_offset().value()) * 8);
+                fragment.slice().len()
+            }
+            Some(Ipv6ExtensionSlice::HopByHop(raw) | Ipv6ExtensionSlice::Routing(raw) | Ipv6ExtensionSlice::DestinationOptions(raw)) => {
+                raw.slice().len()
+            }
+            Some(Ipv6ExtensionSlice::Authentication(authentication)) => authentication.slice().len(),
+            None => break,
+        };
+        left = left.saturating_sub(length);
+    }
+    offset
 }
 
 /// An ICMP error of RFC 792 quotes eight bytes: of TCP that is less than its header.

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use proptest::prelude::*;
 
-use super::decode::{Decoded, VXLAN_HEADER};
+use super::decode::{Decoded, Transport, VXLAN_HEADER};
 use super::text::{Names, content};
 
 /// All that happens to a frame: decoded, and printed with and without what differs from run to run.
@@ -50,6 +50,28 @@ fn packets_in_packets_are_decoded_as_deep_as_anybody_needs_and_no_stack_overflow
     digest(&deep(tunnelling, 65_000));
 }
 
+/// ICMP, TCP, UDP, IPv6's extensions and its ICMP, and protocols inside which IP may come again.
+const PROTOCOLS: [u8; 13] = [1, 6, 17, 0, 43, 44, 51, 60, 58, 4, 41, 47, 255];
+
+/// A packet of IPv6 with `extensions`, the first of which is of the kind `next`.
+fn extended(next: u8, extensions: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(extensions.len()).unwrap().to_be_bytes();
+    [&[0x60, 0, 0, 0, length[0], length[1], next, 64][..], &[0xfd; 32], extensions].concat()
+}
+
+#[test]
+fn a_chain_of_extensions_that_ends_early_is_read_as_far_as_it_goes() {
+    // 0 hop by hop, 43 routing, 44 fragment, 51 authentication, 60 destination options; each also as what the one before announces.
+    for next in [0, 43, 44, 51, 60] {
+        digest(&extended(next, &[]));
+        digest(&extended(next, &[next, 0, 0, 0]));
+        let fragment = extended(44, &[next, 0, 0x05, 0xa8, 0, 0, 0, 1]);
+        let decoded = Decoded::ip(&fragment);
+        assert_eq!(decoded.as_ip().map(|ip| ip.transport.clone()), Some(Transport::Fragment(181 * 8)), "before {next}");
+        digest(&fragment);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -60,12 +82,15 @@ proptest! {
 
     #[test]
     fn what_is_almost_a_packet_is_taken(mut bytes in proptest::collection::vec(any::<u8>(), 0..200), kind in 0_usize..8,
-        wrapped in 0_u8..3, changed in any::<prop::sample::Index>(), with in any::<u8>(), cut in any::<prop::sample::Index>()) {
+        protocol in prop::sample::select(&PROTOCOLS[..]), wrapped in 0_u8..3, changed in any::<prop::sample::Index>(), with in any::<u8>(), cut in any::<prop::sample::Index>()) {
         const TYPES: [[u8; 2]; 8] = [[8, 0], [0x86, 0xdd], [8, 6], [0x81, 0], [0x88, 0xa8], [0x88, 0xe5], [8, 0], [0x86, 0xdd]];
         let mut frame = [&[2; 12][..], &TYPES[kind]].concat();
         if let Some(first) = bytes.first_mut() {
             // A version and a length of header that fit the type.
             *first = if kind % 2 == 0 { 0x45 } else { 0x60 | *first & 0xf };
+        }
+        if let Some(byte) = bytes.get_mut(if kind % 2 == 0 { 9 } else { 6 }) {
+            *byte = protocol;
         }
         frame.extend(bytes);
         for _ in 0..wrapped {
