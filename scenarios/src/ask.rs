@@ -419,6 +419,12 @@ fn or_none(words: &str) -> String {
     if words.is_empty() { "none".to_owned() } else { words.to_owned() }
 }
 
+/// The MAC address of an interface.
+pub(crate) fn hardware(on: &Netns, link: &str) -> Result<String> {
+    let links = on.links()?;
+    links.named(link).and_then(|link| link.mac.clone()).ok_or_else(|| Error::World(format!("`{on}/{link}` has no MAC address")))
+}
+
 /// A counter of `/proc/net/snmp` or `/proc/net/netstat`, such as `IpInAddrErrors` or `TcpExtListenDrops`.
 ///
 /// # Errors

@@ -1,5 +1,6 @@
 //! The state of a tutorial: its machines, and the fixtures that its stages leave behind.
 
+pub(crate) mod calico;
 mod docker;
 mod outside;
 

@@ -170,6 +170,7 @@ mod systems {
         vxlan_overlay = "systems.vxlan-overlay",
         ipip = "systems.ipip",
         host_gw = "systems.host-gw",
+        calico = "systems.calico",
         nodeport = "systems.nodeport",
         clusterip = "systems.clusterip",
         session_affinity = "systems.session-affinity",

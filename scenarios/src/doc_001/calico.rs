@@ -8,9 +8,10 @@ use netlab::{Capture, Netns, Outcome, Probe, Reason, Route};
 use super::containers::start;
 use super::{CON_1, NODE_1, cable, hardware};
 use crate::ask::SILENCE;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::stage::Stage;
 use crate::world::World;
+use crate::world::calico::{add_gateway, add_host_route, add_settings, owners, settings};
 
 pub(super) const STAGES: &[Stage] = &[
     Stage {
@@ -124,56 +125,12 @@ pub(super) const STAGES: &[Stage] = &[
     },
 ];
 
-/// The settings of stage 21, as (sysctl, device, value), where an empty device is the port.
-const SETTINGS: &[(&str, &str, u32)] = &[
-    ("conf/{}/rp_filter", "", 1),
-    ("conf/{}/route_localnet", "", 1),
-    ("conf/{}/proxy_arp", "", 1),
-    ("neigh/{}/proxy_delay", "", 0),
-    ("conf/{}/forwarding", "", 1),
-    ("conf/{}/forwarding", "eth0", 1),
-];
-
-fn keys(port: &str) -> impl Iterator<Item = (String, u32)> {
-    SETTINGS.iter().map(move |(key, device, value)| {
-        let device = if device.is_empty() { port } else { device };
-        (format!("net/ipv4/{}", key.replace("{}", device)), *value)
-    })
-}
-
-/// The values of the six sysctls.
-fn settings(node: &Netns, port: &str) -> Result<String> {
-    let values = keys(port).map(|(key, _)| node.sysctl(&key)).collect::<Result<Vec<_>, _>>()?;
-    Ok(values.join(" "))
-}
-
-/// Stage 21 for one port of a node.
-pub(super) fn add_settings(w: &World, node: &str, port: &str) -> Result<()> {
-    let node = w.machine(node)?;
-    keys(port).try_for_each(|(key, value)| node.set_sysctl(&key, value).map(netlab::Sysctl::keep)).map_err(Error::from)
-}
-
 /// Stage 20 for one container.
 pub(super) fn add_container(w: &mut World, node: &str, port: &str, name: &str, address: &str) -> Result<()> {
     start(w, name, &[])?;
     cable(w, node, port, name, &format!("{address}/32"))?;
     // As the kernel has it: a lab's own links answer for others at once.
     w.machine(node)?.link(port)?.set_ipv4_neigh("proxy_delay", 80)?.keep();
-    Ok(())
-}
-
-/// Stage 22 for one container.
-pub(super) fn add_gateway(w: &World, container: &str) -> Result<()> {
-    let container = w.machine(container)?;
-    Route::to("169.254.1.1").dev("eth0").scope_link().install(&container)?.keep();
-    Route::default_via("169.254.1.1").dev("eth0").install(&container)?.keep();
-    Ok(())
-}
-
-/// Stage 23 for one container.
-pub(super) fn add_host_route(w: &mut World, node: &str, address: &str, port: &str) -> Result<()> {
-    let route = Route::to(address).dev(port).install(&w.machine(node)?)?;
-    w.keep(format!("the route of {node} to {address}"), route);
     Ok(())
 }
 
@@ -193,14 +150,3 @@ pub(super) fn asked_and_answered(container: &Netns, node: &Netns, within: Durati
 
 /// Time enough for a neighbour that answers.
 const TIME: Duration = Duration::from_secs(1);
-
-/// The machines that have an address.
-fn owners(w: &World, address: &str) -> Result<String> {
-    let mut owners = Vec::new();
-    for machine in w.machines() {
-        if machine.addresses()?.iter().any(|found| found.net.addr().to_string() == address) {
-            owners.push(machine.name().to_owned());
-        }
-    }
-    Ok(if owners.is_empty() { "none".to_owned() } else { owners.join(" ") })
-}

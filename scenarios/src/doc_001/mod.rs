@@ -41,7 +41,8 @@ use std::net::Ipv4Addr;
 
 use netlab::{NatRule, Netns, VethPair};
 
-use crate::error::{Error, Result};
+use crate::ask::hardware;
+use crate::error::Result;
 use crate::stage::Document;
 use crate::world::World;
 
@@ -107,10 +108,4 @@ fn have_patience(machine: &Netns) -> Result<()> {
         machine.link(&link.name)?.set_ipv4_neigh("retrans_time_ms", 1000)?.keep();
     }
     Ok(())
-}
-
-/// The MAC address of an interface.
-fn hardware(on: &Netns, link: &str) -> Result<String> {
-    let links = on.links()?;
-    links.named(link).and_then(|link| link.mac.clone()).ok_or_else(|| Error::World(format!("`{on}/{link}` has no MAC address")))
 }

@@ -3,12 +3,13 @@
 use netlab::capture::{arp, icmp};
 use netlab::{Capture, Reason, Route};
 
-use super::calico::{add_container, add_gateway, add_host_route, add_settings};
+use super::calico::add_container;
 use super::nat::masquerade;
 use super::{CON_1, CON_2, CON_3, NODE_1, NODE_2, hardware};
 use crate::error::Result;
 use crate::stage::Stage;
 use crate::world::World;
+use crate::world::calico::{add_gateway, add_hole, add_host_route, add_settings};
 
 pub(super) const STAGES: &[Stage] = &[
     Stage {
@@ -156,13 +157,6 @@ pub(super) const STAGES: &[Stage] = &[
         ..Stage::STILL
     },
 ];
-
-/// A blackhole for what no container of a node has.
-fn add_hole(w: &mut World, node: &str, network: &str) -> Result<()> {
-    let route = Route::blackhole(network).install(&w.machine(node)?)?;
-    w.keep(format!("the blackhole of {node}"), route);
-    Ok(())
-}
 
 /// Stages 20 to 25 on node002.
 fn set_up_node_2(w: &mut World) -> Result<()> {

@@ -4,6 +4,7 @@
 //! with the kernel's own words.
 #![doc = include_str!("stages.md")]
 
+mod calico;
 mod docker;
 mod kubernetes;
 mod lan;
@@ -21,5 +22,14 @@ pub const DOCUMENT: Document = Document {
     id: "systems",
     title: "The systems that the tutorials name",
     start: World::new,
-    parts: &[docker::SYSTEMS, published::SYSTEMS, overlay::SYSTEMS, routed::SYSTEMS, kubernetes::SYSTEMS, policy::SYSTEMS, lan::SYSTEMS],
+    parts: &[
+        docker::SYSTEMS,
+        published::SYSTEMS,
+        overlay::SYSTEMS,
+        routed::SYSTEMS,
+        calico::SYSTEMS,
+        kubernetes::SYSTEMS,
+        policy::SYSTEMS,
+        lan::SYSTEMS,
+    ],
 };
