@@ -31,6 +31,7 @@
 //! | what the kernel has, as iproute2 and nft print it | [`snapshot`], [`Netns::routes`], [`Netns::ruleset`] |
 //! | the connections that a machine remembers and rewrites | [`Netns::connections`], [`Flow`], [`conntrack`] |
 //! | the packets | [`Capture`] |
+//! | why a connection fails | [`Netns::explain`] |
 //!
 //! Fixtures carry traffic when their constructor returns and are undone when they are dropped: bind them to a name. An [`Error`] says what
 //! could not be done, at which line of the test, why, and what helps.
@@ -50,6 +51,7 @@ mod dummy;
 mod endpoint;
 mod entry;
 mod error;
+pub mod explain;
 mod fdb;
 mod feature;
 mod files;
@@ -99,6 +101,7 @@ pub use capture::Capture;
 pub use conntrack::{Connection, Connections, Flow};
 pub use dummy::Dummy;
 pub use error::{Error, Result};
+pub use explain::Explanation;
 pub use fdb::{Fdb, FdbBuilder};
 pub use files::PrivateFile;
 pub use firewall::{
