@@ -74,14 +74,20 @@ pub(crate) const WITHOUT_CAUSE: &str = "--without-cause";
 
 /// Plays a stage in a machine, and prints what came of it for [`each`].
 pub(crate) fn perform(document: &'static Document, stage: &'static Stage, way: Way) -> io::Result<End> {
-    let machine = Machine::new("host").timeout(TIMEOUT);
-    let played = match machine.run(|| Ok(serde_json::to_vec(&scenarios::play(document, stage, way)).unwrap_or_default())) {
-        Ok(bytes) => bytes,
-        Err(e) if e.is_timeout() || e.is_unexpected() => serde_json::to_vec(&nothing(broken(&e)))?,
-        Err(e) => serde_json::to_vec(&nothing(Outcome::Unsupported(e.to_string())))?,
-    };
-    io::stdout().write_all(&played)?;
+    let asks = way == Way::WithoutCause && !stage.kernel.is_empty();
+    let rehearsed = asks.then(|| in_a_machine(|| nothing(scenarios::rehearse(document, stage))));
+    let cannot = rehearsed.filter(|rehearsed| rehearsed.outcome != Outcome::AsRecorded);
+    let played = cannot.unwrap_or_else(|| in_a_machine(|| scenarios::play(document, stage, way)));
+    io::stdout().write_all(&serde_json::to_vec(&played)?)?;
     Ok(End::AsRecorded)
+}
+
+fn in_a_machine(play: impl FnOnce() -> Played) -> Played {
+    match Machine::new("host").timeout(TIMEOUT).run(|| Ok(serde_json::to_vec(&play()).unwrap_or_default())) {
+        Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_else(|e| nothing(broken(&e))),
+        Err(e) if e.is_timeout() || e.is_unexpected() => nothing(broken(&e)),
+        Err(e) => nothing(Outcome::Unsupported(e.to_string())),
+    }
 }
 
 fn nothing(outcome: Outcome) -> Played {

@@ -38,7 +38,7 @@ mod world;
 
 pub use ask::counter;
 pub use error::{Error, Result};
-pub use play::{Outcome, Phase, Played, Way, play, test, world_after};
+pub use play::{Outcome, Phase, Played, Way, play, rehearse, test, world_after};
 pub use registry::{DOCUMENTS, Selection, find_stage, markdown, near, select};
 pub use stage::{Cause, Document, Stage, Verdict};
 pub use story::{Check, Role, Story};

@@ -73,13 +73,25 @@ impl Outcome {
 /// Plays a stage in this machine, whose network is taken to be untouched.
 pub fn play(document: &Document, stage: &Stage, way: Way) -> Played {
     let mut story = Story::default();
-    let outcome = match run(document, stage, way, &mut story) {
+    let outcome = outcome(stage, run(document, stage, way, &mut story));
+    Played { checks: story.into_checks(), outcome }
+}
+
+/// Whether the stage's change can be made in this machine, whose network is taken to be untouched. Nothing is checked.
+///
+/// A stage without its cause does not come to what a kernel may lack: whoever plays it so asks this before, in a machine of its own.
+pub fn rehearse(document: &Document, stage: &Stage) -> Outcome {
+    let built = build(document, stage, None).map_err(|e| (Phase::Build, e));
+    outcome(stage, built.and_then(|mut world| (stage.change)(&mut world).map_err(|e| (Phase::Change, e))))
+}
+
+fn outcome(stage: &Stage, played: Result<(), Failed>) -> Outcome {
+    match played {
         Ok(()) => Outcome::AsRecorded,
         Err((_, e)) if e.is_unsupported() && !stage.kernel.is_empty() => Outcome::Lacks(e.to_string()),
         Err((_, e)) if e.is_unsupported() => Outcome::Unsupported(e.to_string()),
         Err((during, e)) => Outcome::Differs { during, why: e.to_string() },
-    };
-    Played { checks: story.into_checks(), outcome }
+    }
 }
 
 /// Plays a stage in this machine, as its test does. That the kernel lacks what not every kernel has is printed, and is no failure.
