@@ -170,3 +170,29 @@ fn nothing_is_left_of_a_program_with_namespaces_of_its_own() -> Result<()> {
     assert_eq!(children, "");
     Ok(())
 }
+
+/// The effective capabilities, as `/proc/self/status` has them.
+const EFFECTIVE: &str = "grep -E ^CapEff /proc/self/status | cut -f2";
+
+#[netlab::test]
+fn a_program_lacks_the_capabilities_that_were_dropped_and_no_other() -> Result<()> {
+    const NET_ADMIN_AND_NET_RAW: u64 = 1 << 12 | 1 << 13;
+    let host = Netns::new("box")?;
+    let mask = |text: String| u64::from_str_radix(&text, 16).unwrap();
+    let all = mask(says(host.process("sh"), EFFECTIVE)?);
+    let left = mask(says(host.process("sh").cap_drop("NET_RAW").cap_drop("cap_net_admin"), EFFECTIVE)?);
+    assert_eq!(all & !left, NET_ADMIN_AND_NET_RAW);
+    assert_eq!(left & !all, 0);
+    assert_eq!(mask(says(host.process("sh").cap_drop("NET_RAW"), &format!("sh -c '{EFFECTIVE}'"))?), all & !(1 << 13));
+    says(host.process("sh"), "ip link set lo down")?;
+    let denied = host.process("sh").cap_drop("NET_ADMIN").unshare([Pid]).args(["-c", "ip link set lo down"]).start()?;
+    assert!(!denied.wait(SOON)?.success() && denied.stderr().contains("Operation not permitted"), "{}", denied.stderr());
+    Ok(())
+}
+
+#[netlab::test]
+fn a_capability_that_does_not_exist_is_an_error() -> Result<()> {
+    let e = Netns::new("box")?.process("true").cap_drop("NET_ROW").start().unwrap_err();
+    assert!(e.is_invalid_input() && e.to_string().starts_with("cannot drop the capability `NET_ROW`"), "{e}");
+    Ok(())
+}

@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{Location, resume_unwind};
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -91,26 +92,58 @@ impl Netns {
         Self::create(name.into(), false).at(here)
     }
 
+    /// The network namespace that a file leads to: `/run/netns/NAME`, or `/proc/PID/ns/net` of a process, such as one of a container that
+    /// somebody else started. It is known as `name` in every message, and nothing in it is changed.
+    ///
+    /// Equals `ip netns attach NAME PID`, but leaves no file under `/run/netns`.
+    ///
+    /// ```no_run
+    /// # fn main() -> netlab::Result<()> {
+    /// # let pid = 1;
+    /// let container = netlab::Netns::open("web", format!("/proc/{pid}/ns/net"))?;
+    /// println!("{}{}", container.links()?, container.routes()?);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If a namespace of that name is alive in this test, if the name is empty, if there is no such file
+    /// ([`is_not_found`](Error::is_not_found)) or it leads to something else, or if the kernel does not let the caller in
+    /// ([`is_permission`](Error::is_permission)).
+    #[track_caller]
+    pub fn open(name: impl Into<String>, file: impl AsRef<Path>) -> Result<Self> {
+        let (here, name, file) = (Location::caller(), name.into(), file.as_ref());
+        let what = format!("open `{}` as namespace `{name}`", file.display());
+        Self::register(name, &what, false, || namespace::open(file, Socket::route)).at(here)
+    }
+
     fn create(name: String, with_loopback: bool) -> Result<Self> {
-        let what = || format!("create namespace `{name}`");
+        let what = format!("create namespace `{name}`");
+        let create = || {
+            namespace::create(|| {
+                namespace::set_lab_defaults();
+                let mut route = Socket::route()?;
+                if with_loopback {
+                    loopback_up(&mut route)?;
+                }
+                Ok(route)
+            })
+        };
+        Self::register(name, &what, true, create).map_err(explain_creation)
+    }
+
+    /// A handle under a name that nobody has.
+    fn register(name: String, what: &str, ours: bool, get: impl FnOnce() -> io::Result<(OwnedFd, Socket)>) -> Result<Self> {
         if name.is_empty() || name.contains(['/', '\0', '\n']) {
-            return Err(Error::invalid(what(), "a name has at least one character, and no `/`, NUL or line feed"));
+            return Err(Error::invalid(what, "a name has at least one character, and no `/`, NUL or line feed"));
         }
         let mut names = lock(&NAMES);
         let names = names.get_or_insert_default();
         if names.get(&name).is_some_and(|alive| alive.strong_count() > 0) {
-            return Err(Error::invalid(what(), "a namespace of that name is alive").help("drop the first one, or clone its handle"));
+            return Err(Error::invalid(what, "a namespace of that name is alive").help("drop the first one, or clone its handle"));
         }
-        let (namespace, route) = namespace::create(|| {
-            namespace::set_lab_defaults();
-            let mut route = Socket::route()?;
-            if with_loopback {
-                loopback_up(&mut route)?;
-            }
-            Ok(route)
-        })
-        .map_err(|e| explain_creation(Error::new(what(), e)))?;
-        let netns = Self::wrap(name.clone(), namespace, route, true);
+        let (namespace, route) = get().map_err(|e| Error::new(what, e))?;
+        let netns = Self::wrap(name.clone(), namespace, route, ours);
         names.insert(name, Arc::downgrade(&netns.0));
         Ok(netns)
     }

@@ -1,4 +1,4 @@
-//! What is around a program beside its network: namespaces of other kinds, its own or another's, and a root directory.
+//! What is around a program beside its network: namespaces of other kinds, its own or another's, a root directory, and what it may not do.
 
 use std::ffi::{CString, OsStr};
 use std::fs;
@@ -12,7 +12,7 @@ use std::process::{Child, Command};
 
 use super::{Process, ProcessPlan};
 use crate::error::{At, Doing, Error, Result};
-use crate::sys::{Namespace, Root, around};
+use crate::sys::{Capability, Namespace, Root, around};
 
 /// What a program will have around it. Descriptors are opened when it is said whose they are.
 #[derive(Debug, Default)]
@@ -20,6 +20,7 @@ pub(super) struct Around {
     fresh: Vec<Namespace>,
     joined: Vec<(Namespace, OwnedFd)>,
     root: Option<Root>,
+    dropped: Vec<Capability>,
     words: Vec<String>,
     problem: Option<Error>,
 }
@@ -74,6 +75,32 @@ impl ProcessPlan {
         match around::open_directory(&other.file("root")) {
             Ok(descriptor) => self.around.root = Some(Root::Open(descriptor)),
             Err(e) => self.around.wrong(Error::new(format!("use the root of `{}`", other.program), e)),
+        }
+        self
+    }
+}
+
+impl ProcessPlan {
+    /// Takes a capability away from it and all that it starts, by its name in capabilities(7), such as `NET_RAW`.
+    ///
+    /// Equals `docker run --cap-drop NET_RAW` and `setpriv --bounding-set -net_raw PROGRAM`. It may be said several times.
+    ///
+    /// ```no_run
+    /// # fn main() -> netlab::Result<()> {
+    /// # let host = netlab::Netns::new("host")?;
+    /// let listener = host.process("tcpdump").cap_drop("NET_RAW").start()?;
+    /// assert!(!listener.wait(std::time::Duration::from_secs(5))?.success());
+    /// # Ok(()) }
+    /// ```
+    pub fn cap_drop(mut self, capability: &str) -> Self {
+        self.around.words.push(format!("no capability {capability}"));
+        match Capability::named(capability) {
+            Some(known) => self.around.dropped.push(known),
+            None => {
+                let what = format!("drop the capability `{capability}`");
+                self.around
+                    .wrong(Error::invalid(what, "there is none of that name: they are called as in capabilities(7), such as `NET_RAW`"));
+            }
         }
         self
     }
@@ -159,7 +186,7 @@ impl Around {
 
     /// Starts the command there.
     pub(super) fn start(self, command: Command) -> io::Result<Child> {
-        around::start(command, &self.fresh, self.joined, self.root)
+        around::start(command, &self.fresh, self.joined, self.root, self.dropped)
     }
 }
 

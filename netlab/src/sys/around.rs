@@ -10,7 +10,7 @@ use std::process::{Child, Command};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 
-use super::kind::{Namespace, Root};
+use super::kind::{Capability, Namespace, Root};
 use super::{namespace, process};
 
 /// A namespace by its file, such as `/proc/PID/ns/mnt`.
@@ -23,9 +23,15 @@ pub(crate) fn open_directory(path: &Path) -> io::Result<OwnedFd> {
     process::directory(path)
 }
 
-/// Starts the command in the namespaces that are joined, then in fresh ones, then with the root.
-pub(crate) fn start(mut command: Command, fresh: &[Namespace], joined: Vec<(Namespace, OwnedFd)>, root: Option<Root>) -> io::Result<Child> {
-    if fresh.is_empty() && joined.is_empty() && root.is_none() {
+/// Starts the command in the namespaces that are joined, then in fresh ones, then with the root, and last without the capabilities.
+pub(crate) fn start(
+    mut command: Command,
+    fresh: &[Namespace],
+    joined: Vec<(Namespace, OwnedFd)>,
+    root: Option<Root>,
+    dropped: Vec<Capability>,
+) -> io::Result<Child> {
+    if fresh.is_empty() && joined.is_empty() && root.is_none() && dropped.is_empty() {
         return command.spawn();
     }
     let (pids, others): (Vec<_>, Vec<_>) = joined.into_iter().partition(|(kind, _)| *kind == Namespace::Pid);
@@ -40,13 +46,15 @@ pub(crate) fn start(mut command: Command, fresh: &[Namespace], joined: Vec<(Name
         match &root {
             Some(Root::Path(path)) => nix::unistd::chdir(path.as_c_str())?,
             Some(Root::Open(directory)) => nix::unistd::fchdir(directory)?,
-            None => return Ok(()),
+            None => {}
         }
-        nix::unistd::chroot(c".")?;
-        Ok(())
+        if root.is_some() {
+            nix::unistd::chroot(c".")?;
+        }
+        dropped.iter().try_for_each(|capability| drop_from_bounds(*capability))
     };
-    // SAFETY: between fork and exec the closure makes only system calls (setns, unshare, mount, chdir, fchdir, chroot) and allocates nothing: what
-    // it holds was made before.
+    // SAFETY: between fork and exec the closure makes only system calls (setns, unshare, mount, chdir, fchdir, chroot, prctl) and allocates
+    // nothing: what it holds was made before.
     unsafe { command.pre_exec(enter) };
     // A pid namespace is that of a thread's children, not of the one who enters it: a thread of ours starts the program.
     let started = namespace::on_thread("netlab", || {
@@ -55,6 +63,13 @@ pub(crate) fn start(mut command: Command, fresh: &[Namespace], joined: Vec<(Name
         command.spawn()
     });
     started.unwrap_or_else(|_| Err(io::Error::other("the start of a program panicked")))
+}
+
+/// Root gets all capabilities of the bounding set by exec(2), and no other (capabilities(7)).
+fn drop_from_bounds(Capability(number): Capability) -> io::Result<()> {
+    // SAFETY: the call takes numbers only.
+    let dropped = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, libc::c_ulong::from(number), 0, 0, 0) };
+    if dropped == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 fn flag(kind: Namespace) -> CloneFlags {

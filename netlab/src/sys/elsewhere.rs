@@ -10,6 +10,7 @@ pub(crate) mod namespace {
     use super::refuse;
     use std::io;
     use std::os::fd::{BorrowedFd, OwnedFd};
+    use std::path::Path;
     use std::process::Command;
     use std::thread;
 
@@ -22,6 +23,10 @@ pub(crate) mod namespace {
     }
 
     pub(crate) fn create<T: Send>(_setup: impl FnOnce() -> io::Result<T> + Send) -> io::Result<(OwnedFd, T)> {
+        refuse()
+    }
+
+    pub(crate) fn open<T: Send>(_file: &Path, _setup: impl FnOnce() -> io::Result<T> + Send) -> io::Result<(OwnedFd, T)> {
         refuse()
     }
 
@@ -367,7 +372,7 @@ pub(crate) mod socket {
 
 pub(crate) mod around {
     use super::refuse;
-    use crate::sys::{Namespace, Root};
+    use crate::sys::{Capability, Namespace, Root};
     use std::io;
     use std::os::fd::OwnedFd;
     use std::path::Path;
@@ -386,6 +391,7 @@ pub(crate) mod around {
         _fresh: &[Namespace],
         _joined: Vec<(Namespace, OwnedFd)>,
         _root: Option<Root>,
+        _dropped: Vec<Capability>,
     ) -> io::Result<Child> {
         refuse()
     }

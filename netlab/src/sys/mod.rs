@@ -11,7 +11,7 @@ mod kind;
 mod refusal;
 pub(crate) mod traffic;
 pub use kind::Namespace;
-pub(crate) use kind::Root;
+pub(crate) use kind::{Capability, Root};
 pub(crate) use refusal::Refusal;
 
 #[cfg(target_os = "linux")]

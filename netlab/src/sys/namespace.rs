@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 use std::thread;
@@ -31,6 +32,13 @@ pub(crate) fn create<T: Send>(setup: impl FnOnce() -> io::Result<T> + Send) -> i
         Ok((current()?, setup()?))
     })
     .unwrap_or_else(|_| Err(io::Error::other("the set-up of a namespace panicked")))
+}
+
+/// Opens the network namespace that a file leads to and runs `setup` in it, on a thread that ends with the call.
+pub(crate) fn open<T: Send>(file: &Path, setup: impl FnOnce() -> io::Result<T> + Send) -> io::Result<(OwnedFd, T)> {
+    let namespace = OwnedFd::from(File::open(file)?);
+    let set_up = enter("netlab", namespace.as_fd(), None, setup)?;
+    Ok((namespace, set_up.unwrap_or_else(|_| Err(io::Error::other("the set-up of a namespace panicked")))?))
 }
 
 /// Runs `f` on a thread of its own in the namespace; the outer error says that it could not be entered, the inner one is the panic of `f`.
