@@ -12,6 +12,10 @@ rm -rf "$home/netlab"
 git -c safe.directory='*' clone --quiet "$PWD" "$home/netlab"
 mkdir -p "$home/.cargo"
 cp -r --update "${CARGO_HOME:-$HOME/.cargo}/registry" "$home/.cargo/" 2>/dev/null || true
+# Crates that root has compiled need no compiling again: only netlab's own do, at their new place.
+for built in debug tests; do
+  [ ! -d "target/$built" ] || { mkdir -p "$home/netlab/target" && cp -r --preserve=timestamps "target/$built" "$home/netlab/target/"; }
+done
 chown -R "$user:" "$home/netlab" "$home/.cargo"
 
 # Root's toolchain lies where only root may look: show it at a public place, in a mount namespace that ends with this command.
