@@ -7,25 +7,32 @@ user=${1:-netlab-ci}
 id "$user" >/dev/null 2>&1 || useradd --create-home --shell /bin/bash "$user"
 home=$(getent passwd "$user" | cut -d: -f6)
 
-# A clone of what is committed, and the crates that root has fetched already.
+# A clone of what is committed, the crates that root has fetched, and what root has compiled of them: only netlab's own are compiled again.
 rm -rf "$home/netlab"
 git -c safe.directory='*' clone --quiet "$PWD" "$home/netlab"
+cargo=${CARGO_HOME:-$HOME/.cargo}
 mkdir -p "$home/.cargo"
-cp -r --update "${CARGO_HOME:-$HOME/.cargo}/registry" "$home/.cargo/" 2>/dev/null || true
-# Crates that root has compiled need no compiling again: only netlab's own do, at their new place.
+cp -r --update "$cargo/registry" "$home/.cargo/" 2>/dev/null || true
 for built in debug tests; do
   [ ! -d "target/$built" ] || { mkdir -p "$home/netlab/target" && cp -r --preserve=timestamps "target/$built" "$home/netlab/target/"; }
 done
 chown -R "$user:" "$home/netlab" "$home/.cargo"
 
-# Root's toolchain lies where only root may look: show it at a public place, in a mount namespace that ends with this command.
-rustup=${RUSTUP_HOME:-$HOME/.rustup}
-bin=${CARGO_HOME:-$HOME/.cargo}/bin
+# Root's toolchain and crates lie where only root may look. A mount namespace that ends with this command shows the toolchain at a public
+# place, and the user's crates where root has compiled them: cargo compiles again what comes from elsewhere.
 public=/opt/netlab-ci
-mkdir -p "$public/rustup" "$public/bin"
+mkdir -p "$public/rustup" "$public/bin" "$public/cargo"
 exec unshare --mount --propagation private bash -euo pipefail -c '
-  mount --bind "$1" "$3/rustup"
-  mount --bind "$2" "$3/bin"
-  exec setpriv --reuid "$4" --regid "$4" --init-groups --reset-env env CI="${CI:-}" RUSTUP_HOME="$3/rustup" \
-    PATH="$3/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin" bash -c "cd \"$5/netlab\" && exec ci/test.sh"
-' as-user "$rustup" "$bin" "$public" "$user" "$home" </dev/null
+  rustup=$1 cargo=$2 public=$3 user=$4 home=$5
+  mount --bind "$rustup" "$public/rustup"
+  mount --bind "$cargo/bin" "$public/bin"
+  mount --bind "$home/.cargo" "$public/cargo"
+  if [[ "$cargo" = "$HOME"/* ]]; then
+    mount -t tmpfs -o mode=755 netlab-ci "$HOME"
+    mkdir -p "$cargo"
+  fi
+  mount --bind "$public/cargo" "$cargo"
+  exec setpriv --reuid "$user" --regid "$user" --init-groups --reset-env env CI="${CI:-}" CARGO_INCREMENTAL="${CARGO_INCREMENTAL:-}" \
+    RUSTUP_HOME="$public/rustup" CARGO_HOME="$cargo" PATH="$public/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin" \
+    bash -c "cd \"$home/netlab\" && exec ci/test.sh"
+' as-user "${RUSTUP_HOME:-$HOME/.rustup}" "$cargo" "$public" "$user" "$home" </dev/null
