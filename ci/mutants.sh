@@ -76,7 +76,6 @@ mutant masquerade $lower "MASQUERADE accepts" 's/Target::Masquerade \{ ports, fl
 mutant snat $lower "SNAT accepts" 's/Target::Snat \{ to, flags \} => Ok\([^\n]*/Target::Snat { .. } => verdict(Verdict::Accept),/'
 mutant dnat $lower "DNAT accepts" 's/Target::Dnat \{ to, flags \} => Ok\([^\n]*/Target::Dnat { .. } => verdict(Verdict::Accept),/'
 mutant dnat-port $lower "DNAT keeps the port" 's/t::dnat\(family, translation\(\*to, family\)\?/t::dnat(family, t::To { ports: None, ..translation(*to, family)? }/'
-mutant redirect $lower "REDIRECT accepts" 's/Target::Redirect \{ ports, flags \} => Ok\([^\n]*/Target::Redirect { .. } => verdict(Verdict::Accept),/'
 mutant drop $lower "DROP accepts" 's/Target::Drop => verdict\(Verdict::Drop\)/Target::Drop => verdict(Verdict::Accept)/'
 mutant reject $lower "REJECT drops" 's/Target::Reject\(RejectWith::Port\) => Ok\(t::reject\(family\)\)/Target::Reject(RejectWith::Port) => verdict(Verdict::Drop)/'
 mutant return $lower "RETURN accepts" 's/Target::Return => verdict\(Verdict::Return\)/Target::Return => verdict(Verdict::Accept)/'
