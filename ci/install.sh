@@ -3,6 +3,7 @@
 set -euo pipefail
 
 packages=(
+  bird2           # the routing daemon of a scenario
   build-essential # cc: the floor of the benchmarks
   conntrack       # oracle
   busybox-static  # a program for a root that has no libraries

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::net::ToSocketAddrs;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use netlab::snapshot::{self, RouteQuery};
@@ -15,6 +16,10 @@ use crate::story::Story;
 pub(crate) const ANSWER: Duration = Duration::from_secs(2);
 /// How long nothing must come for it to be silence. A positive check stands beside each.
 pub(crate) const SILENCE: Duration = Duration::from_millis(300);
+/// How long somebody may take who does something by himself, such as a routing daemon: it waits for seconds between two tries.
+pub(crate) const EVENTUALLY: Duration = Duration::from_secs(20);
+/// Between two looks at what tells no change of its own.
+const LOOK: Duration = Duration::from_millis(10);
 /// How many routers a way may have.
 const MOST_HOPS: u8 = 8;
 /// What "at once" means: nobody waited for anything.
@@ -235,6 +240,19 @@ impl Story {
         let to_it = |line: &&String| line.starts_with(&format!("{destination} ")) || line.contains(&format!(" {destination} dev "));
         let found = lines.iter().find(to_it);
         self.holds(format!("{on}: {what}"), or_none(&lines.join("\n")), found.is_none())
+    }
+
+    /// The table `main` comes to have these IPv4 routes and no other, as [`routes`](Self::routes): somebody is about to change it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Differs`] if it has others after a long while.
+    pub(crate) fn comes_to_routes(&mut self, on: &Netns, what: impl Display, expected: &[&str]) -> Result<()> {
+        let deadline = Instant::now() + EVENTUALLY;
+        while route_lines(on, "main")? != expected && Instant::now() < deadline {
+            thread::sleep(LOOK);
+        }
+        self.routes(on, what, "main", expected)
     }
 
     /// The IPv4 neighbours that have answered are these, sorted, as `ip neigh` lists them without their state; `none` is none.

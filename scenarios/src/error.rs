@@ -16,6 +16,13 @@ pub enum Error {
         /// What was seen.
         seen: String,
     },
+    /// A program that the stage is played with is not installed.
+    Missing {
+        /// Its name.
+        program: &'static str,
+        /// The command that installs it.
+        install: &'static str,
+    },
     /// The stage, the registry or the world is not as the code takes it to be.
     World(String),
 }
@@ -24,6 +31,11 @@ impl Error {
     /// This kernel or platform cannot do what the stage needs.
     pub fn is_unsupported(&self) -> bool {
         matches!(self, Self::Netlab(e) if e.is_unsupported())
+    }
+
+    /// This machine lacks a program, or does not let the user have a device.
+    pub fn is_not_here(&self) -> bool {
+        matches!(self, Self::Missing { .. }) || matches!(self, Self::Netlab(e) if e.is_permission())
     }
 }
 
@@ -38,6 +50,7 @@ impl fmt::Display for Error {
         match self {
             Self::Netlab(e) => e.fmt(f),
             Self::Differs { check, seen } => write!(f, "{check}: not so, saw {seen}"),
+            Self::Missing { program, install } => write!(f, "cannot start `{program}`: it is not installed\n  help: `{install}`"),
             Self::World(why) => f.write_str(why),
         }
     }

@@ -101,7 +101,7 @@ fn broken(e: &dyn std::error::Error) -> Outcome {
 /// The exit code that an outcome asks for.
 pub(crate) const fn end(outcome: &Outcome) -> End {
     match outcome {
-        Outcome::AsRecorded | Outcome::Lacks(_) => End::AsRecorded,
+        Outcome::AsRecorded | Outcome::Lacks(_) | Outcome::NotHere(_) => End::AsRecorded,
         Outcome::Differs { .. } => End::Differs,
         Outcome::Unsupported(_) => End::Unsupported,
     }

@@ -45,7 +45,7 @@ pub(crate) fn run(selection: &Selection) -> io::Result<End> {
         let (_, stage) = selection[i];
         let why = match &played.outcome {
             Outcome::AsRecorded => None,
-            Outcome::Differs { why, .. } | Outcome::Unsupported(why) | Outcome::Lacks(why) => Some(why.as_str()),
+            Outcome::Differs { why, .. } | Outcome::Unsupported(why) | Outcome::Lacks(why) | Outcome::NotHere(why) => Some(why.as_str()),
         };
         let Stage { id, title, verdict, .. } = stage;
         print(&Line { id, title, verdict: verdict.letter(), outcome: played.outcome.words(), observed: &played.checks, why })?;

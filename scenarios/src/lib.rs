@@ -15,6 +15,7 @@
 //! | [`systems`] | the systems that the tutorials name, each on its own |
 
 mod ask;
+mod bird;
 mod chance;
 mod dns;
 pub mod doc_000;

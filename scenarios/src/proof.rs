@@ -29,8 +29,8 @@ enum Proof {
     Missed(String),
     /// This machine cannot play it.
     Unsupported(String),
-    /// This kernel lacks what the stage needs.
-    Lacks(String),
+    /// This kernel or this machine lacks what the stage needs: which of them, and what.
+    Lacks(&'static str, String),
 }
 
 impl Proof {
@@ -39,18 +39,19 @@ impl Proof {
             Self::Noticed(why) => ("noticed", why, End::AsRecorded),
             Self::Missed(why) => ("missed", why, End::Differs),
             Self::Unsupported(why) => ("unsupported", why, End::Unsupported),
-            Self::Lacks(why) => ("this kernel cannot", why, End::AsRecorded),
+            Self::Lacks(words, why) => (words, why, End::AsRecorded),
         }
     }
 }
 
 fn proof(outcome: Outcome) -> Proof {
+    let words = outcome.words();
     match outcome {
         Outcome::Differs { during: Phase::Check, why } => Proof::Noticed(why),
         Outcome::Differs { during, why } => Proof::Missed(format!("its checks were not reached ({during:?}): {why}")),
         Outcome::AsRecorded => Proof::Missed("its checks hold without it".to_owned()),
         Outcome::Unsupported(why) => Proof::Unsupported(why),
-        Outcome::Lacks(why) => Proof::Lacks(why),
+        Outcome::Lacks(why) | Outcome::NotHere(why) => Proof::Lacks(words, why),
     }
 }
 
@@ -77,7 +78,7 @@ pub(crate) fn tell(page: &mut Page, selection: &Selection) -> io::Result<End> {
         let proof = proof(played.outcome);
         let (word, why, this) = proof.words();
         let (mark, style) = match (&proof, this) {
-            (Proof::Lacks(_), _) => palette::LACKS,
+            (Proof::Lacks(..), _) => palette::LACKS,
             (_, End::AsRecorded) => ("✓", palette::GOOD),
             _ => ("✗", palette::BAD),
         };

@@ -79,7 +79,7 @@ pub fn markdown(document: &Document) -> String {
 }
 
 fn section(document: &Document, stage: &Stage) -> String {
-    let Stage { id, title, verdict, claim, truth, needs, commands, aside, afresh, kernel, .. } = stage;
+    let Stage { id, title, verdict, claim, truth, needs, commands, aside, afresh, kernel, machine, .. } = stage;
     let mut section = format!("\n## {id} {title}\n\n");
     if *afresh && !document.is_collection() {
         section += "Everything starts again: nothing of the stages before is left.\n\n";
@@ -94,6 +94,9 @@ fn section(document: &Document, stage: &Stage) -> String {
     }
     if !kernel.is_empty() {
         section += &format!("\nNot every kernel has: {}.\n", kernel.join(", "));
+    }
+    if !machine.is_empty() {
+        section += &format!("\nNot every machine has: {}.\n", machine.join(", "));
     }
     if *aside {
         section += "\nAn aside: the next stages go on without it.\n";

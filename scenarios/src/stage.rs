@@ -55,6 +55,9 @@ pub struct Stage {
     /// What not every kernel has and the stage cannot be played without, such as `ipvlan`. A kernel that lacks it is told so, which is no
     /// failure.
     pub kernel: &'static [&'static str],
+    /// What not every machine has, or lets everybody have, and the stage cannot be played without: a program, such as `bird`, or a device. A
+    /// machine without it is told so, which is no failure; but in CI, programs are there.
+    pub machine: &'static [&'static str],
 }
 
 impl Stage {
@@ -75,6 +78,7 @@ impl Stage {
         aside: false,
         afresh: false,
         kernel: &[],
+        machine: &[],
     };
 
     /// The document it belongs to, such as `000`.

@@ -22,10 +22,11 @@ pub(crate) fn tell(page: &mut Page, selection: &Selection, outcomes: &[Outcome],
         let (mark, style) = palette::verdict(verdict);
         page.line(format!("{count:>5}  {} {verdict}", paint(style, mark)))?;
     }
-    let lacking = outcomes.iter().filter(|outcome| lacks(outcome)).count();
-    if lacking > 0 {
-        let (mark, style) = palette::LACKS;
-        page.line(format!("{lacking:>5}  {} this kernel cannot", paint(style, mark)))?;
+    let (mark, style) = palette::LACKS;
+    for (words, lacking) in [("this kernel cannot", beyond_kernel(outcomes)), ("not on this machine", not_here(outcomes))] {
+        if lacking > 0 {
+            page.line(format!("{lacking:>5}  {} {words}", paint(style, mark)))?;
+        }
     }
     page.line("")?;
     page.line(format!("  {}", sentence(selection.len(), outcomes, took)))
@@ -53,25 +54,36 @@ fn cell(id: &str, verdict: Verdict, outcome: &Outcome) -> String {
         Outcome::AsRecorded => paint(palette::verdict(verdict).1, number),
         Outcome::Differs { .. } => paint(palette::ALARM, format!("{number}!")),
         Outcome::Unsupported(_) => paint(palette::FAINT, format!("{number}?")),
-        Outcome::Lacks(_) => paint(palette::FAINT, format!("{number}{}", palette::LACKS.0)),
+        Outcome::Lacks(_) | Outcome::NotHere(_) => paint(palette::FAINT, format!("{number}{}", palette::LACKS.0)),
     }
 }
 
 fn lacks(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Lacks(_))
+    matches!(outcome, Outcome::Lacks(_) | Outcome::NotHere(_))
+}
+
+fn beyond_kernel(outcomes: &[Outcome]) -> usize {
+    outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Lacks(_))).count()
+}
+
+fn not_here(outcomes: &[Outcome]) -> usize {
+    outcomes.iter().filter(|outcome| matches!(outcome, Outcome::NotHere(_))).count()
 }
 
 fn sentence(asked: usize, outcomes: &[Outcome], took: Duration) -> String {
     let differ = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Differs { .. })).count();
     let recorded = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::AsRecorded)).count();
-    let lacking = outcomes.iter().filter(|outcome| lacks(outcome)).count();
-    let rest = asked - differ - recorded - lacking;
+    let (lacking, missing) = (beyond_kernel(outcomes), not_here(outcomes));
+    let rest = asked - differ - recorded - lacking - missing;
     let mut words = vec![paint(palette::GOOD, format!("{recorded} of {asked} as recorded"))];
     if differ > 0 {
         words.push(paint(palette::BAD, format!("{differ} differ")));
     }
     if lacking > 0 {
         words.push(paint(palette::FAINT, format!("{lacking} beyond this kernel")));
+    }
+    if missing > 0 {
+        words.push(paint(palette::FAINT, format!("{missing} not on this machine")));
     }
     if rest > 0 {
         words.push(paint(palette::STRONG, format!("{rest} could not be played here")));

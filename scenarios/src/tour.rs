@@ -80,15 +80,15 @@ fn heading(page: &mut Page, stage: &Stage) -> io::Result<()> {
     page.heading((style, stage.id), stage.title, (style, &format!("{mark} {}", stage.verdict)))
 }
 
-/// The heading of a stage that this kernel cannot play: its verdict was not seen here.
-fn heading_beyond(page: &mut Page, stage: &Stage) -> io::Result<()> {
+/// The heading of a stage that cannot be played here: its verdict was not seen.
+fn heading_beyond(page: &mut Page, stage: &Stage, outcome: &Outcome) -> io::Result<()> {
     let (mark, style) = palette::LACKS;
-    page.heading((style, stage.id), stage.title, (style, &format!("{mark} this kernel cannot")))
+    page.heading((style, stage.id), stage.title, (style, &format!("{mark} {}", outcome.words())))
 }
 
 fn tell(page: &mut Page, document: &Document, stage: &Stage, played: &Played) -> io::Result<()> {
     match played.outcome {
-        Outcome::Lacks(_) => heading_beyond(page, stage)?,
+        Outcome::Lacks(_) | Outcome::NotHere(_) => heading_beyond(page, stage, &played.outcome)?,
         _ => heading(page, stage)?,
     }
     if stage.afresh && !document.is_collection() {
@@ -103,7 +103,7 @@ fn tell(page: &mut Page, document: &Document, stage: &Stage, played: &Played) ->
         Outcome::AsRecorded => conclusion(page, stage)?,
         Outcome::Differs { why, .. } => failure(page, "DIFFERS", why)?,
         Outcome::Unsupported(why) => failure(page, "UNSUPPORTED", why)?,
-        Outcome::Lacks(why) => {
+        Outcome::Lacks(why) | Outcome::NotHere(why) => {
             page.paragraph("not here", palette::FAINT, why)?;
             conclusion(page, stage)?;
         }

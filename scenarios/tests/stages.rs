@@ -171,6 +171,7 @@ mod systems {
         ipip = "systems.ipip",
         host_gw = "systems.host-gw",
         calico = "systems.calico",
+        bgp = "systems.bgp",
         nodeport = "systems.nodeport",
         clusterip = "systems.clusterip",
         session_affinity = "systems.session-affinity",

@@ -1,9 +1,10 @@
 //! The systems that the tutorials name, each built from fixtures as a user would build it, with what makes it that system.
 //!
 //! Nothing of one is left for the next: each has a machine of its own. Where the kernel lacks what a system is made of, the tour says so,
-//! with the kernel's own words.
+//! with the kernel's own words; where the machine lacks a program, how to install it.
 #![doc = include_str!("stages.md")]
 
+mod bgp;
 mod calico;
 mod docker;
 mod kubernetes;
@@ -28,6 +29,7 @@ pub const DOCUMENT: Document = Document {
         overlay::SYSTEMS,
         routed::SYSTEMS,
         calico::SYSTEMS,
+        bgp::SYSTEMS,
         kubernetes::SYSTEMS,
         policy::SYSTEMS,
         lan::SYSTEMS,
