@@ -9,8 +9,10 @@ use textwrap::{Options, WordSeparator, WordSplitter};
 use crate::page::Page;
 use crate::palette::{self, paint};
 
-/// The width of the grid's right-hand column: twenty stages with numbers.
-const GRID: usize = 60;
+/// The width of the grid's right-hand column: sixteen stages with numbers and marks.
+const GRID: usize = 64;
+/// Keeps a number and the place of its mark together; printed as a space.
+const JOINED: &str = "\u{a0}";
 
 /// Tells how the stages that were played went: a cell each, and a line for every verdict.
 pub(crate) fn tell(page: &mut Page, selection: &Selection, outcomes: &[Outcome], took: Duration) -> io::Result<()> {
@@ -32,7 +34,7 @@ pub(crate) fn tell(page: &mut Page, selection: &Selection, outcomes: &[Outcome],
     page.line(format!("  {}", sentence(selection.len(), outcomes, took)))
 }
 
-/// A line of cells for each tutorial: the numbers of its stages in the colour of their verdict.
+/// A line of cells for each tutorial: the numbers of its stages, with the mark of all that is not simply true.
 fn grid(page: &mut Page, selection: &Selection, outcomes: &[Outcome]) -> io::Result<()> {
     let cells: Vec<_> = selection.iter().zip(outcomes).collect();
     for row in cells.chunk_by(|((a, _), _), ((b, _), _)| a.id == b.id) {
@@ -42,7 +44,7 @@ fn grid(page: &mut Page, selection: &Selection, outcomes: &[Outcome]) -> io::Res
         let cells = cells.join(" ");
         for (i, line) in textwrap::wrap(&cells, options).iter().enumerate() {
             let name = if i == 0 { row[0].0.0.id } else { "" };
-            page.line(format!("{name:>7}  {line}"))?;
+            page.line(format!("{name:>7}  {}", line.replace(JOINED, " ").trim_end()))?;
         }
     }
     Ok(())
@@ -50,12 +52,16 @@ fn grid(page: &mut Page, selection: &Selection, outcomes: &[Outcome]) -> io::Res
 
 fn cell(id: &str, verdict: Verdict, outcome: &Outcome) -> String {
     let number = id.split('.').nth(1).unwrap_or(id);
-    match outcome {
-        Outcome::AsRecorded => paint(palette::verdict(verdict).1, number),
-        Outcome::Differs { .. } => paint(palette::ALARM, format!("{number}!")),
-        Outcome::Unsupported(_) => paint(palette::FAINT, format!("{number}?")),
-        Outcome::Lacks(_) | Outcome::NotHere(_) => paint(palette::FAINT, format!("{number}{}", palette::LACKS.0)),
-    }
+    let (mark, style) = match outcome {
+        Outcome::AsRecorded => match palette::verdict(verdict) {
+            (_, style) if verdict == Verdict::True => return paint(style, number) + JOINED,
+            (mark, style) => (mark, style),
+        },
+        Outcome::Differs { .. } => ("!", palette::ALARM),
+        Outcome::Unsupported(_) => ("?", palette::FAINT),
+        Outcome::Lacks(_) | Outcome::NotHere(_) => (palette::LACKS.0, palette::FAINT),
+    };
+    paint(style, format!("{number}{mark}"))
 }
 
 fn lacks(outcome: &Outcome) -> bool {
