@@ -33,9 +33,11 @@ impl Error {
         matches!(self, Self::Netlab(e) if e.is_unsupported())
     }
 
-    /// This machine lacks a program, or does not let the user have a device.
-    pub fn is_not_here(&self) -> bool {
-        matches!(self, Self::Missing { .. }) || matches!(self, Self::Netlab(e) if e.is_permission())
+    /// This machine lacks one of these things, programs or devices, or does not let the user have it.
+    pub fn is_for_want_of(&self, things: &[&str]) -> bool {
+        let refused = |e: &netlab::Error| e.is_permission() || e.is_not_found();
+        let is_such = matches!(self, Self::Missing { .. }) || matches!(self, Self::Netlab(e) if refused(e));
+        is_such && things.iter().any(|thing| self.to_string().contains(thing))
     }
 }
 

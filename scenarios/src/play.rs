@@ -93,7 +93,7 @@ fn outcome(stage: &Stage, played: Result<(), Failed>) -> Outcome {
         Ok(()) => Outcome::AsRecorded,
         Err((_, e)) if e.is_unsupported() && !stage.kernel.is_empty() => Outcome::Lacks(e.to_string()),
         Err((_, e)) if e.is_unsupported() => Outcome::Unsupported(e.to_string()),
-        Err((_, e)) if e.is_not_here() && !stage.machine.is_empty() && !must_be_here(&e) => Outcome::NotHere(e.to_string()),
+        Err((_, e)) if e.is_for_want_of(stage.machine) && !must_be_here(&e) => Outcome::NotHere(e.to_string()),
         Err((during, e)) => Outcome::Differs { during, why: e.to_string() },
     }
 }

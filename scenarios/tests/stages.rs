@@ -169,6 +169,8 @@ mod systems {
         docker_proxy = "systems.docker-proxy",
         vxlan_overlay = "systems.vxlan-overlay",
         ipip = "systems.ipip",
+        flannel_vxlan = "systems.flannel-vxlan",
+        flannel_udp = "systems.flannel-udp",
         host_gw = "systems.host-gw",
         calico = "systems.calico",
         bgp = "systems.bgp",

@@ -6,6 +6,7 @@ use super::nodes::{LAN, NODE_1, NODE_2, nodes};
 use crate::ask::hardware;
 use crate::error::Result;
 use crate::stage::Stage;
+use crate::story::Story;
 use crate::world::World;
 use crate::world::calico::{GATEWAY, add_gateway, add_hole, add_host_route, add_settings, owners};
 
@@ -128,7 +129,7 @@ fn port(pod: &str) -> String {
 }
 
 /// The first pod asks for its gateway, and nobody answers.
-fn unanswered(world: &World, story: &mut crate::story::Story) -> Result<()> {
+fn unanswered(world: &World, story: &mut Story) -> Result<()> {
     let (node1, pod1) = (world.machine(NODE_1.name)?, world.machine(NODE_1.pod)?);
     pod1.link("eth0")?.flush_neighbours()?;
     let tap = Capture::on(&node1.link("cali_pod1")?)?;

@@ -7,6 +7,8 @@
 mod bgp;
 mod calico;
 mod docker;
+mod flannel;
+mod forwarder;
 mod kubernetes;
 mod lan;
 mod nodes;
@@ -27,6 +29,7 @@ pub const DOCUMENT: Document = Document {
         docker::SYSTEMS,
         published::SYSTEMS,
         overlay::SYSTEMS,
+        flannel::SYSTEMS,
         routed::SYSTEMS,
         calico::SYSTEMS,
         bgp::SYSTEMS,

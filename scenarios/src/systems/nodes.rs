@@ -44,10 +44,18 @@ pub(super) fn pod(world: &mut World, node: Node, address: &str, gateway: Option<
     Ok(())
 }
 
+impl Node {
+    /// The network of its pods where they are [`routed`], without its last number.
+    pub(super) fn net(self) -> &'static str {
+        if self.name == NODE_1.name { "10.244.1" } else { "10.244.2" }
+    }
+}
+
 /// Two nodes with a pod each, on networks of their own; the nodes forward.
 pub(super) fn routed(world: &mut World) -> Result<()> {
     nodes(world)?;
-    for (node, net) in [(NODE_1, "10.244.1"), (NODE_2, "10.244.2")] {
+    for node in [NODE_1, NODE_2] {
+        let net = node.net();
         pod(world, node, &format!("{net}.2/24"), Some(&format!("{net}.1/24")))?;
         world.machine(node.name)?.forward_ipv4()?;
     }
