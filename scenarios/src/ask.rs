@@ -415,7 +415,7 @@ fn neighbour_lines(on: &Netns) -> Result<Vec<String>> {
 }
 
 /// The TCP ports with a listener, sorted, from `/proc/net/tcp` and `/proc/net/tcp6`.
-fn listening(of: &Netns) -> Result<Vec<u16>> {
+pub(crate) fn listening(of: &Netns) -> Result<Vec<u16>> {
     const LISTEN: &str = "0A";
     let tables = of.run(|| ["tcp", "tcp6"].map(|table| std::fs::read_to_string(format!("/proc/thread-self/net/{table}"))))?;
     let mut ports = Vec::new();

@@ -17,6 +17,7 @@
 mod ask;
 mod bird;
 mod chance;
+mod container;
 mod dns;
 pub mod doc_000;
 pub mod doc_001;

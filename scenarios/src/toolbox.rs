@@ -13,7 +13,8 @@ use std::{fs, thread};
 use netlab::Netns;
 
 /// The names under which it can be started.
-pub(crate) const NAMES: &[&str] = &["ash", "cat", "httpd", "ip", "kill", "mount", "pause", "ps", "reboot", "runc", "top", "wget"];
+pub(crate) const NAMES: &[&str] =
+    &["ash", "cat", "httpd", "ip", "kill", "mount", "pause", "ping", "ps", "reboot", "runc", "socket", "ss", "top", "unshare", "wget"];
 /// What the shell prints when it is there.
 pub(crate) const PROMPT: &str = "/ #";
 
@@ -58,7 +59,14 @@ fn tool(name: &str, arguments: &[&str]) -> io::Result<()> {
             println!("top");
             idle()
         }
-        ("pause", []) => idle(),
+        ("pause", []) => {
+            println!("pause");
+            idle()
+        }
+        ("unshare", ["-n", program, arguments @ ..]) => {
+            kernel::unshare_network()?;
+            Err(Command::new(format!("/bin/{program}")).args(arguments).exec())
+        }
         // What a container's runtime does in the new namespaces, before the program takes its place.
         ("runc", ["init", program, arguments @ ..]) => {
             kernel::mount("proc", "/proc")?;
@@ -66,12 +74,29 @@ fn tool(name: &str, arguments: &[&str]) -> io::Result<()> {
         }
         ("httpd", [name, address]) => {
             let _server = Netns::current().and_then(|here| here.serve(*name).http(address)).map_err(io::Error::other)?;
+            println!("httpd: {name} at {address}");
             idle()
         }
         ("wget", ["-qO-", url]) => {
             let page = Netns::current().and_then(|here| here.http_get(url)).map_err(io::Error::other)?;
             print!("{}", page.body());
             io::stdout().flush()
+        }
+        ("ping", ["-v", address]) => {
+            println!("socktype: {}", kernel::ping_socket()?);
+            let reply = Netns::current().and_then(|here| here.expect_ping(address)).map_err(io::Error::other)?;
+            println!("reply from {}", reply.from().ip());
+            Ok(())
+        }
+        ("socket", [kind]) => {
+            kernel::icmp_socket(kind)?;
+            println!("{kind}");
+            Ok(())
+        }
+        ("ss", ["-ltn"]) => {
+            let here = Netns::current().map_err(io::Error::other)?;
+            crate::ask::listening(&here).map_err(io::Error::other)?.iter().for_each(|port| println!("LISTEN *:{port}"));
+            Ok(())
         }
         ("cat", files) => files.iter().try_for_each(|file| io::stdout().write_all(&fs::read(file)?)),
         ("ps", []) => ps(),
@@ -126,10 +151,13 @@ mod kernel {
     use nix::mount::MsFlags;
     use nix::sys::reboot::RebootMode;
     use nix::sys::signal::Signal;
+    use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType};
     use nix::unistd::Pid;
 
     /// The inode of the pid namespace of a whole machine (`PROC_PID_INIT_INO` in include/linux/proc_ns.h).
     const WHOLE_MACHINE: u64 = 0xeffffffc;
+    const DATAGRAM: &str = "SOCK_DGRAM";
+    const RAW: &str = "SOCK_RAW";
 
     pub(super) fn kill(process: i32, signal: i32) -> io::Result<()> {
         let signal = if signal == 0 { None } else { Some(Signal::try_from(signal)?) };
@@ -140,6 +168,24 @@ mod kernel {
         const NOTHING: Option<&str> = None;
         let inert = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
         Ok(nix::mount::mount(Some(kind), place, Some(kind), inert, NOTHING)?)
+    }
+
+    pub(super) fn unshare_network() -> io::Result<()> {
+        Ok(nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET)?)
+    }
+
+    /// The socket by which one can ping here, as iputils' ping looks for it: a datagram one for whose group it is allowed, else a raw one.
+    pub(super) fn ping_socket() -> io::Result<&'static str> {
+        match icmp_socket(DATAGRAM) {
+            Err(e) if e.raw_os_error() == Some(libc::EACCES) => icmp_socket(RAW).map(|()| RAW),
+            other => other.map(|()| DATAGRAM),
+        }
+    }
+
+    /// Opens a socket for ICMP, and closes it.
+    pub(super) fn icmp_socket(kind: &str) -> io::Result<()> {
+        let kind = if kind == RAW { SockType::Raw } else { SockType::Datagram };
+        Ok(nix::sys::socket::socket(AddressFamily::Inet, kind, SockFlag::SOCK_CLOEXEC, SockProtocol::Icmp).map(drop)?)
     }
 
     /// In a pid namespace this ends its first process (pid_namespaces(7)); elsewhere it would not be a joke.
@@ -165,6 +211,18 @@ mod kernel {
     }
 
     pub(super) fn reboot() -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(super) fn unshare_network() -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(super) fn ping_socket() -> io::Result<&'static str> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(super) fn icmp_socket(_: &str) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 }

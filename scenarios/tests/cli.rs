@@ -12,11 +12,11 @@ const VERDICTS: &[(&str, &str)] = &[
     ("002", "01T 02T 03T 04T 05F 06T 07F 08T 09T 10T 11T 12T 13T 14T 15T 16F 17P 18T 19T 20T 21T"),
     ("003", "01T 02T 03T 04P 05T 06T 07P 08T 09F 10T 11T 12F 13U 14T"),
     ("004", "01P 02P 03T 04P 05T 06T 07P 08T 09T 10T 11F 12U"),
-    (
-        "systems",
-        "docker-bridgeT docker-iccT docker-dnsT docker-proxyT vxlan-overlayT ipipT flannel-vxlanT flannel-udpT host-gwT calicoT bgpT",
-    ),
-    ("systems", "nodeportT clusteripT session-affinityT hairpinT network-policyT anti-spoofingT macvlanT ipvlanT vlanT"),
+    ("systems", "docker-bridgeT docker-iccT docker-dnsT docker-proxyT"),
+    ("systems", "vxlan-overlayT ipipT flannel-vxlanT flannel-udpT host-gwT calicoT bgpT"),
+    ("systems", "nodeportT clusteripT session-affinityT hairpinT network-policyT anti-spoofingT"),
+    ("systems", "podT debuggingT ping-capabilitiesT"),
+    ("systems", "macvlanT ipvlanT vlanT"),
 ];
 
 /// Ids and verdicts, such as `000.14` and `P`.

@@ -1,12 +1,12 @@
 //! Stages 01 to 05: a container out of a directory, chroot and unshare.
 
 use std::fs;
-use std::time::Duration;
 
 use netlab::Namespace::{Cgroup, Ipc, Mount, Net, Pid, User, Uts};
 use netlab::{Netns, Process, ProcessPlan};
 
 use super::{CON_1, NODE_1};
+use crate::container::{SOON, run};
 use crate::error::{Error, Result};
 use crate::image::{Image, RELEASE};
 use crate::stage::Stage;
@@ -28,7 +28,8 @@ pub(super) const STAGES: &[Stage] = &[
         },
         check: |_, s| {
             s.equals("the directory has what a root has", names(ROOT), "bin etc lib lib64 mnt proc usr")?;
-            s.equals("and programs", names(&format!("{ROOT}/bin")), "ash cat httpd ip kill mount pause ps reboot runc toolbox top wget")
+            let programs = "ash cat httpd ip kill mount pause ping ps reboot runc socket ss toolbox top unshare wget";
+            s.equals("and programs", names(&format!("{ROOT}/bin")), programs)
         },
         ..Stage::STILL
     },
@@ -203,7 +204,6 @@ pub(super) const STAGES: &[Stage] = &[
 const ROOT: &str = "/run/alpine";
 const IMAGE: &str = "the image";
 const SHELL: &str = "the shell";
-pub(super) const SOON: Duration = Duration::from_secs(10);
 const LO_DOWN: &str = "1: lo: <LOOPBACK> mtu 65536 qdisc noop state DOWN mode DEFAULT group default qlen 1000";
 
 /// Starts a container: its namespaces, proc, and a program of the image in it, which is a shell without arguments.
@@ -243,13 +243,6 @@ pub(super) fn inside(w: &World, container: &str, name: &str) -> Result<ProcessPl
 /// The same tool, outside of all containers.
 pub(super) fn tool(on: &Netns, name: &str) -> ProcessPlan {
     on.process(format!("{ROOT}/bin/{name}"))
-}
-
-/// What a tool prints: its output, or its complaint.
-pub(super) fn run(plan: ProcessPlan) -> Result<String> {
-    let tool = plan.start()?;
-    let text = if tool.wait(SOON)?.success() { tool.stdout() } else { tool.stderr() };
-    Ok(text.trim_end().to_owned())
 }
 
 /// A tool that has to do its work.

@@ -5,8 +5,9 @@ use std::fs;
 use netlab::Namespace::{Mount, Pid};
 use netlab::{Netns, Process};
 
-use super::containers::{SOON, first_line, inside, lists_links, node_release, run, shell_of, tool};
+use super::containers::{first_line, inside, lists_links, node_release, shell_of, tool};
 use super::{CON_1, NODE_1};
+use crate::container::{SOON, run};
 use crate::error::Error;
 use crate::image::{Image, RELEASE};
 use crate::stage::{Cause, Stage};

@@ -28,13 +28,11 @@ mod network;
 mod node;
 
 use std::net::Ipv4Addr;
-use std::time::Duration;
 
-use netlab::Namespace::{Mount, Pid};
-use netlab::{Bridge, Netns, Process, ProcessPlan, VethPair};
+use netlab::{Bridge, Netns, VethPair};
 
+use crate::container::{serve, unpack_image};
 use crate::error::Result;
-use crate::image::Image;
 use crate::stage::Document;
 use crate::world::World;
 
@@ -53,15 +51,11 @@ const CON_2: &str = "con2";
 const CON_3: &str = "con3";
 const POD_1: &str = "pod1";
 const POD_2: &str = "pod2";
-/// Where the containers' image lies.
-const IMAGE: &str = "/run/image";
-/// How long a tool in a container may take.
-const SOON: Duration = Duration::from_secs(10);
 
 /// One node in a data centre: on a switch with the router.
 fn start() -> Result<World> {
     let mut world = World::new()?;
-    world.keep(IMAGE, Image::unpack(IMAGE)?);
+    unpack_image(&mut world)?;
     let router = world.add(Netns::new(ROUTER)?);
     let node = world.add(Netns::new(NODE_1)?);
     world.add_switch("lan")?;
@@ -95,24 +89,6 @@ fn add_container(world: &mut World, node: &Netns, name: &str, address: Ipv4Addr)
     let netns = add_namespace(world, node, name, address)?;
     world.keep(name, serve(&netns, name, 80)?);
     Ok(())
-}
-
-/// A container in a network namespace, described: a program with processes, mounts and a root of its own.
-fn container(netns: &Netns, program: &[&str]) -> ProcessPlan {
-    netns.process("/bin/runc").arg("init").args(program).unshare([Pid, Mount]).root(IMAGE)
-}
-
-/// Starts a container in a network namespace, which is a web server.
-fn serve(netns: &Netns, name: &str, port: u16) -> Result<Process> {
-    Ok(container(netns, &["httpd", name, &format!("0.0.0.0:{port}")]).listens_tcp(port).start()?)
-}
-
-/// What a tool prints that is started in a container, as by `docker exec`.
-fn exec(container: &Process, netns: &Netns, command: &[&str]) -> Result<String> {
-    let (tool, arguments) = command.split_first().unwrap_or((&"", &[]));
-    let tool = netns.process(format!("/bin/{tool}")).args(arguments).join(container, [Pid, Mount]).root_of(container).start()?;
-    let done = tool.wait(SOON)?.success();
-    Ok(if done { tool.stdout() } else { tool.stderr() }.trim_end().to_owned())
 }
 
 /// The ports of a bridge, by name.

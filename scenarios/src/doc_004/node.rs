@@ -1,16 +1,14 @@
 //! Stages 01 to 05: containers on one node, and what makes a pod of them.
 
+use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Child;
-use std::time::Instant;
-use std::{io, thread};
 
 use netlab::Namespace::{Mount, Net, Pid};
-use netlab::{Bridge, Capture, FilterRule, IcmpKind, NatRule, Netns, Policy, Process, Reason, VethPair, capture};
+use netlab::{Bridge, Capture, FilterRule, IcmpKind, Namespace, NatRule, Netns, Policy, Process, Reason, VethPair, capture};
 
-use super::{
-    CON_1, CON_2, CON_3, FIRST, NODE_1, POD_1, SECOND, SOON, add_bridge, add_container, add_namespace, container, exec, ports, serve,
-};
+use super::{CON_1, CON_2, CON_3, FIRST, NODE_1, POD_1, SECOND, add_bridge, add_container, add_namespace, ports};
+use crate::container::{await_end_of_link, container, exec, names_of_links, page, serve, shared};
 use crate::error::{Error, Result};
 use crate::stage::{Cause, Stage, Verdict};
 use crate::story::Story;
@@ -138,7 +136,7 @@ pub(super) const STAGES: &[Stage] = &[
             let links = exec(con1, &netns, &["ip", "link"])?;
             let same = exec(con3, &netns, &["ip", "link"])? == links;
             s.holds("in con3: `ip link` shows what it shows in con1", names_of_links(&links), same)?;
-            s.equals("con1 and con3 share", shared(con1, con3)?, "net")?;
+            s.equals("con1 and con3 share", shared(con1, con3, KINDS)?, "net")?;
             s.without("con3");
             w.take::<Process>(CON_3)?.close()?;
             s.not_served(&node, "172.17.0.2:8080", Reason::Refused)?;
@@ -212,8 +210,8 @@ pub(super) const STAGES: &[Stage] = &[
             s.served(&node, "172.17.0.2:80", POD_1)?;
             s.served(&node, "172.17.0.2:8080", SIDECAR)?;
             let (pause, app, sidecar): (&Process, &Process, &Process) = (w.kept(PAUSE)?, w.kept(POD_1)?, w.kept(SIDECAR)?);
-            s.equals("pause and the first app share", shared(pause, app)?, "net")?;
-            s.equals("pause and the second one share", shared(pause, sidecar)?, "net")?;
+            s.equals("pause and the first app share", shared(pause, app, KINDS)?, "net")?;
+            s.equals("pause and the second one share", shared(pause, sidecar, KINDS)?, "net")?;
             s.equals("in pause: `ip link` shows", names_of_links(&exec(pause, &pod, &["ip", "link"])?), "lo eth0")?;
             s.without("the first app");
             w.take::<Process>(POD_1)?.close()?;
@@ -230,34 +228,10 @@ pub(super) const STAGES: &[Stage] = &[
     },
 ];
 
+/// The kinds of namespaces that each container of this tutorial has for itself.
+const KINDS: &[Namespace] = &[Net, Pid, Mount];
 const PAUSE: &str = "pause";
 const SIDECAR: &str = "sidecar";
-
-/// What a page tells: who answered whom.
-fn page(text: &str) -> String {
-    let told = |key: &str| text.split_whitespace().find_map(|word| word.strip_prefix(key));
-    match (told("name="), told("client=").and_then(|client| client.rsplit_once(':'))) {
-        (Some(name), Some((client, _))) => format!("{name} saw {client}"),
-        _ => "no page".to_owned(),
-    }
-}
-
-/// The names in what `ip link` prints.
-fn names_of_links(text: &str) -> String {
-    let names = text.lines().filter(|line| !line.starts_with(' ')).filter_map(|line| line.split([':', '@']).nth(1));
-    names.map(str::trim).collect::<Vec<_>>().join(" ")
-}
-
-/// The kinds of namespaces that two processes share, of those that a container may have for itself here.
-fn shared(one: &Process, other: &Process) -> Result<String> {
-    let mut shared = Vec::new();
-    for (kind, name) in [(Net, "net"), (Pid, "pid"), (Mount, "mnt")] {
-        if one.namespace(kind)? == other.namespace(kind)? {
-            shared.push(name);
-        }
-    }
-    Ok(shared.join(" "))
-}
 
 /// A pod that nobody holds but its processes: they end one by one.
 fn last_one_out(w: &World, s: &mut Story) -> Result<()> {
@@ -273,10 +247,7 @@ fn last_one_out(w: &World, s: &mut Story) -> Result<()> {
     s.served(&node, "172.17.0.9:80", "brief")?;
     s.holds("node1: a pod whose pause has ended has its cable still", "veth_brief", node.links()?.named("veth_brief").is_some())?;
     app.end();
-    let deadline = Instant::now() + SOON;
-    while node.links()?.named("veth_brief").is_some() && Instant::now() < deadline {
-        thread::yield_now(); // the kernel takes namespaces down behind our back
-    }
+    await_end_of_link(&node, "veth_brief")?;
     s.equals("node1: when the last process has ended, the ports of docker0 are", ports(&node, "docker0")?, "veth_pod1")
 }
 

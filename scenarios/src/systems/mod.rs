@@ -6,6 +6,7 @@
 
 mod bgp;
 mod calico;
+mod containers;
 mod docker;
 mod flannel;
 mod forwarder;
@@ -35,6 +36,7 @@ pub const DOCUMENT: Document = Document {
         bgp::SYSTEMS,
         kubernetes::SYSTEMS,
         policy::SYSTEMS,
+        containers::SYSTEMS,
         lan::SYSTEMS,
     ],
 };
