@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::unix::process::CommandExt;
-use std::process::Child;
+use std::process::{Child, Stdio};
 
 use netlab::Namespace::{Mount, Net, Pid};
 use netlab::{Bridge, Capture, FilterRule, IcmpKind, Namespace, NatRule, Netns, Policy, Process, Reason, VethPair, capture};
@@ -259,7 +259,7 @@ impl Lone {
         let (name, arguments) = command.split_first().unwrap_or((&"", &[]));
         let failed = |e: io::Error| Error::World(format!("cannot start {name}: {e}"));
         let program = toolbox::program().map_err(failed)?;
-        Ok(Self(netns.command(program)?.arg0(name).args(arguments).spawn().map_err(failed)?))
+        Ok(Self(netns.command(program)?.arg0(name).args(arguments).stdout(Stdio::null()).spawn().map_err(failed)?))
     }
 
     fn end(&mut self) {
