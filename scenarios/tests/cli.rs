@@ -16,7 +16,7 @@ const VERDICTS: &[(&str, &str)] = &[
     ("systems", "vxlan-overlayT ipipT flannel-vxlanT flannel-udpT host-gwT calicoT bgpT"),
     ("systems", "nodeportT clusteripT session-affinityT hairpinT network-policyT anti-spoofingT"),
     ("systems", "podT debuggingT ping-capabilitiesT"),
-    ("systems", "macvlanT ipvlanT vlanT"),
+    ("systems", "macvlanT macvtapT ipvlanT vlanT"),
 ];
 
 /// Ids and verdicts, such as `000.14` and `P`.

@@ -184,6 +184,7 @@ mod systems {
         debugging = "systems.debugging",
         ping_capabilities = "systems.ping-capabilities",
         macvlan = "systems.macvlan",
+        macvtap = "systems.macvtap",
         ipvlan = "systems.ipvlan",
         vlan = "systems.vlan",
     }

@@ -1,7 +1,9 @@
 //! Containers on the network of their host, without a bridge between.
 
-use netlab::{Ipvlan, Macvlan, Netns, VethPair, Vlan};
+use netlab::{Ipvlan, Macvlan, Macvtap, Netns, Tun, VethPair, Vlan};
 
+use super::hypervisor::Hypervisor;
+use crate::ask::hardware;
 use crate::error::Result;
 use crate::stage::Stage;
 use crate::world::World;
@@ -12,6 +14,13 @@ const HOST_ADDRESS: &str = "192.168.0.100";
 const CON_ADDRESS: &str = "192.168.0.150";
 const LAPTOP_ADDRESS: &str = "192.168.0.50";
 const MACVLAN: &str = "the container's interface";
+const VM: &str = "vm";
+const VM_ADDRESS: &str = "192.168.0.160";
+/// That of the guest's interface and of its card: the frames that are for it come to the card.
+const VM_MAC: &str = "52:54:00:12:34:56";
+const HYPERVISOR: &str = "the hypervisor";
+const CARD: &str = "the guest's card";
+const GUEST: &str = "the guest's interface";
 
 pub(super) const SYSTEMS: &[Stage] = &[
     Stage {
@@ -46,6 +55,58 @@ pub(super) const SYSTEMS: &[Stage] = &[
             let _shim = Macvlan::bridge(shim, host.link("eth0")?)?;
             let _way = netlab::Route::to(format!("{CON_ADDRESS}/32")).dev("shim0").install(&host)?;
             s.replies(&host, CON_ADDRESS)
+        },
+        ..Stage::STILL
+    },
+    Stage {
+        id: "systems.macvtap",
+        title: "the network card of a virtual machine",
+        afresh: true,
+        kernel: &["macvtap"],
+        machine: &["/dev/net/tun", "/dev/tap"],
+        claim: "A virtual machine is on the host's network by a card that is a file of the host, without a bridge: what the hypervisor writes \
+                to the file leaves by the host's cable.",
+        truth: "The card is a macvlan, whose frames nobody of the host's network gets but who opens /dev/tapN, where N is its index. It has the \
+                guest's MAC address, and no other. Host and guest do not reach each other, as with macvlan. Here the guest is a namespace with a TAP \
+                interface, and the hypervisor copies frames from the one file to the other, as QEMU does.",
+        commands: &[
+            "ip link add macvtap0 link eth0 address 52:54:00:12:34:56 type macvtap mode bridge; ip link set macvtap0 up",
+            "N=$(cat /sys/class/net/macvtap0/ifindex)",
+            "qemu-system-x86_64 -device virtio-net-pci,mac=52:54:00:12:34:56,netdev=n -netdev tap,id=n,fd=3 3<>/dev/tap$N",
+            "ip address add 192.168.0.160/24 dev eth0  # in the guest",
+        ],
+        scene: |w| {
+            home(w)?;
+            w.add(Netns::new(VM)?);
+            Ok(())
+        },
+        before: |w, s| s.no_reply(&w.machine(LAPTOP)?, VM_ADDRESS, libc::EHOSTUNREACH),
+        change: |w| {
+            let card = Macvtap::bridge(w.host().iface("macvtap0").mac(VM_MAC), w.host().link("eth0")?)?;
+            let guest = Tun::tap(w.machine(VM)?.iface("eth0").mac(VM_MAC).addr(format!("{VM_ADDRESS}/24")))?;
+            w.keep(HYPERVISOR, Hypervisor::start(&guest, &card)?);
+            w.keep(CARD, card);
+            w.keep(GUEST, guest);
+            Ok(())
+        },
+        check: |w, s| {
+            let (host, laptop) = (w.host(), w.machine(LAPTOP)?);
+            s.replies_with_ttl(&laptop, VM_ADDRESS, 64)?;
+            let server = w.machine(VM)?.http_server(format!("{VM_ADDRESS}:80"))?;
+            s.served_as(&laptop, VM_ADDRESS, server.name(), LAPTOP_ADDRESS)?;
+            s.has_neighbour(&laptop, "it sees the card's MAC address", &format!("{VM_ADDRESS} dev eth0 lladdr {VM_MAC}"))?;
+            let own = hardware(&host, "eth0")?;
+            s.holds("host: its own interface has another", &own, own != VM_MAC)?;
+            s.ipv4_addresses(&host, "the card has no address", "macvtap0", "none")?;
+            s.no_reply(&host, VM_ADDRESS, libc::EHOSTUNREACH)?;
+            s.no_reply(&w.machine(VM)?, HOST_ADDRESS, libc::EHOSTUNREACH)?;
+            s.without("the hypervisor");
+            drop(w.take::<Hypervisor>(HYPERVISOR)?);
+            laptop.link("eth0")?.flush_neighbours()?;
+            s.no_reply(&laptop, VM_ADDRESS, libc::EHOSTUNREACH)?;
+            s.with("a hypervisor again");
+            let _hypervisor = Hypervisor::start(w.kept::<Tun>(GUEST)?, w.kept::<Macvtap>(CARD)?)?;
+            s.served(&laptop, VM_ADDRESS, server.name())
         },
         ..Stage::STILL
     },

@@ -10,6 +10,7 @@ mod containers;
 mod docker;
 mod flannel;
 mod forwarder;
+mod hypervisor;
 mod kubernetes;
 mod lan;
 mod nodes;
