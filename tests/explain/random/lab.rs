@@ -20,6 +20,8 @@ pub(crate) enum Twist {
     Vni(usize),
     /// The left end of the tunnel on that wire sends to somebody else. (What the right one sends to, it learns.)
     Remote(usize),
+    /// The right end of the tunnel on that wire has another UDP port.
+    Port(usize),
 }
 
 /// A machine's interface with an address on the way.
@@ -32,6 +34,11 @@ pub(crate) struct Port {
 impl Port {
     pub(crate) fn netns(&self) -> Netns {
         self.link.netns()
+    }
+
+    pub(crate) fn mac(&self) -> Result<String> {
+        let links = self.netns().links()?;
+        Ok(links.named(&self.link.name()).and_then(|link| link.mac.clone()).unwrap_or_default())
     }
 }
 
@@ -109,12 +116,15 @@ impl Lab {
 
     /// Whom the client asks.
     pub(crate) fn target(&self) -> IpAddr {
+        if self.plan.reflected {
+            return self.segments[0].bystanders[0].ip;
+        }
         self.plan.dnat.map_or(self.server_ip(), |router| self.segments[router - 1].right.ip)
     }
 
     /// By which destination that machine sends the question on.
     pub(crate) fn destination_at(&self, position: usize) -> IpAddr {
-        if self.plan.dnat.is_some_and(|router| position < router) { self.target() } else { self.server_ip() }
+        if self.plan.reflected || self.plan.dnat.is_some_and(|router| position < router) { self.target() } else { self.server_ip() }
     }
 
     /// By which destination that machine sends the answer on.
@@ -139,6 +149,11 @@ impl Lab {
     /// The socket address of the server for a responder or a probe.
     pub(crate) fn endpoint(&self, ip: IpAddr) -> String {
         std::net::SocketAddr::new(ip, self.plan.port as u16).to_string()
+    }
+
+    /// Where the server listens.
+    pub(crate) fn listening(&self) -> String {
+        self.endpoint(if self.plan.local_dnat { Ipv4Addr::LOCALHOST.into() } else { self.server_ip() })
     }
 
     fn forward(&self) -> Result<()> {
@@ -198,7 +213,17 @@ impl Lab {
             self.masquerade = Some(self.masquerading(router).install()?);
         }
         if let Some(router) = self.plan.dnat {
-            self.dnat = Some(self.dnatting(router, self.server_ip()).install()?);
+            self.dnat = Some(self.dnatting(&self.nodes[router], self.server_ip()).install()?);
+        }
+        if self.plan.local_dnat {
+            self.segments[self.plan.routers()].right.link.set_route_localnet(true)?;
+            self.dnat = Some(self.dnatting(self.server_node(), Ipv4Addr::LOCALHOST.into()).install()?);
+        }
+        if self.plan.reflected {
+            let reflector = &self.segments[0].bystanders[0];
+            reflector.netns().forward_ipv4()?;
+            self.dnat = Some(self.dnatting(&reflector.netns(), self.server_ip()).install()?);
+            self.masquerade = Some(NatRule::masquerade(&reflector.netns()).out(&reflector.link.name()).install()?);
         }
         Ok(())
     }
@@ -208,8 +233,8 @@ impl Lab {
         if self.plan.ipv6 { rule.ipv6() } else { rule }
     }
 
-    pub(crate) fn dnatting(&self, router: usize, to: IpAddr) -> netlab::NatRuleBuilder {
-        let rule = NatRule::dnat(&self.nodes[router]).addressed_to(self.target());
+    pub(crate) fn dnatting(&self, node: &Netns, to: IpAddr) -> netlab::NatRuleBuilder {
+        let rule = NatRule::dnat(node).addressed_to(self.target());
         match self.plan.asks {
             Asks::Ping => rule.to(to),
             Asks::Udp => rule.udp(self.plan.port).to(to),
@@ -218,7 +243,7 @@ impl Lab {
     }
 
     fn serve(&mut self) -> Result<()> {
-        let (node, address) = (self.server_node().clone(), self.endpoint(self.server_ip()));
+        let (node, address) = (self.server_node().clone(), self.listening());
         self.server = self.responder(&node, &address)?;
         let target = self.endpoint(self.target());
         let probe = match self.plan.asks {
@@ -257,6 +282,16 @@ impl Lab {
                     let address = if self.plan.ipv6 { "[::1]:9999" } else { "127.0.0.1:9999" };
                     // A second one of the same machine is no new decoy.
                     self.keep.extend(node.tcp_server(address).ok().map(|server| Box::new(server) as Box<dyn Any>));
+                }
+                Decoy::RightNeighbour if position < self.plan.last() && !self.plan.proxy_arp => {
+                    let segment = &self.segments[position];
+                    let there = segment.right.mac()?;
+                    netlab::Neigh::permanent(segment.right.ip, there).dev(segment.left.link.name()).install(&node)?.keep();
+                }
+                Decoy::RightNeighbour => {}
+                Decoy::OneIsolatedPort => {
+                    let switch = self.segments.iter().flat_map(|segment| &segment.switches).next();
+                    switch.and_then(|switch| switch.left.as_ref()).map_or(Ok(()), |port| port.set_isolated(true))?;
                 }
                 Decoy::WrongNeighbour => {
                     let link = if position == 0 { &self.segments[0].left.link } else { &self.segments[position - 1].right.link };
@@ -425,7 +460,8 @@ impl Works<'_> {
         let vni = 42 + wire as u32;
         let far_vni = if self.twist == Twist::Vni(wire) { vni + 100 } else { vni };
         let left = Vxlan::id(vni).local(&ends.0).remote(far).dev(&under_left).install(self.left(wire, &format!("vx{wire}")))?;
-        let right = Vxlan::id(far_vni).local(&ends.1).remote(&ends.0).dev(&under_right);
+        let far_port = if self.twist == Twist::Port(wire) { 8472 } else { 4789 };
+        let right = Vxlan::id(far_vni).local(&ends.1).remote(&ends.0).dev(&under_right).port(far_port);
         let right = right.install(self.right(wire, &format!("vx{wire}")))?;
         let segment = self.done(wire, left.link().clone(), right.link().clone(), cables);
         self.keep.push(Box::new((left, right)));

@@ -43,6 +43,10 @@ pub(crate) struct Plan {
     pub(crate) dnat: Option<usize>,
     /// The client takes the server for a neighbour, and the first router answers for it.
     pub(crate) proxy_arp: bool,
+    /// The server listens on its loopback address only, and translates what comes for it.
+    pub(crate) local_dnat: bool,
+    /// The first bystander of the only wire translates what is sent to it for the server, and hides the client from it.
+    pub(crate) reflected: bool,
     /// Who has a firewall with the policy drop that lets the probe pass.
     pub(crate) walls: Vec<usize>,
     /// Routers know what is right of them by a default route, not net by net.
@@ -61,11 +65,22 @@ pub(crate) enum Decoy {
     LinkDown,
     PolicyRule,
     LoopbackListener,
+    /// Of somebody who is not on the way.
     WrongNeighbour,
+    RightNeighbour,
+    OneIsolatedPort,
 }
 
-const DECOYS: [Decoy; 6] =
-    [Decoy::Blackhole, Decoy::DropOfOthers, Decoy::LinkDown, Decoy::PolicyRule, Decoy::LoopbackListener, Decoy::WrongNeighbour];
+const DECOYS: [Decoy; 8] = [
+    Decoy::Blackhole,
+    Decoy::DropOfOthers,
+    Decoy::LinkDown,
+    Decoy::PolicyRule,
+    Decoy::LoopbackListener,
+    Decoy::WrongNeighbour,
+    Decoy::RightNeighbour,
+    Decoy::OneIsolatedPort,
+];
 
 const MACHINES: usize = 8;
 
@@ -84,13 +99,17 @@ impl Plan {
         let asks = dice.pick(&[Asks::Ping, Asks::Udp, Asks::Tcp, Asks::Http]);
         let ipv6 = dice.chance(25);
         let wires: Vec<_> = (0..=routers).map(|position| wire(dice, position)).collect();
-        let bystanders = wires.iter().map(|wire| if wire.is_bridge() { dice.below(3) } else { 0 }).collect();
+        let bystanders: Vec<_> = wires.iter().map(|wire| if wire.is_bridge() { dice.below(3) } else { 0 }).collect();
         let masquerade = (routers > 0 && dice.chance(35)).then(|| 1 + dice.below(routers));
         // What comes back by another cable is not seen by who translated it.
         let masquerade = masquerade.filter(|router| wires[*router] != Wire::Parallel);
         let dnat = (routers > 0 && dice.chance(25)).then(|| 1 + dice.below(routers));
         let dnat = dnat.filter(|router| wires[*router - 1] != Wire::Parallel && wires[*router] != Wire::Parallel);
         let walls = (1..routers + 2).filter(|_| dice.chance(20)).collect();
+        let translatable = !ipv6 && asks != Asks::Ping && dnat.is_none();
+        // The answer's loopback address may leave by the interface that lets it in, and by no other.
+        let local_dnat = translatable && wires[routers] != Wire::Parallel && dice.chance(10);
+        let reflected = translatable && !local_dnat && routers == 0 && wires[0].has_switches() && bystanders[0] > 0 && dice.chance(30);
         let decoys = (0..dice.below(5)).map(|_| (dice.below(routers + 2), dice.pick(&DECOYS))).collect();
         Self {
             ipv6,
@@ -100,6 +119,8 @@ impl Plan {
             masquerade,
             dnat,
             proxy_arp: routers > 0 && !ipv6 && dnat.is_none() && dice.chance(15),
+            local_dnat,
+            reflected,
             walls,
             defaults: dice.chance(50),
             strict: !wires.contains(&Wire::Parallel) && dice.chance(25),
@@ -136,7 +157,11 @@ impl Plan {
 
 impl Wire {
     pub(crate) fn is_bridge(self) -> bool {
-        matches!(self, Self::Switch | Self::Switches | Self::OwnBridge)
+        self.has_switches() || self == Self::OwnBridge
+    }
+
+    pub(crate) fn has_switches(self) -> bool {
+        matches!(self, Self::Switch | Self::Switches)
     }
 }
 

@@ -83,13 +83,13 @@ pub(super) fn not_forwarding(lab: &Lab, dice: &mut Dice) -> Result<Injected> {
 }
 
 fn set_state(port: &Link, state: &str) -> Result<()> {
-    bridge_program(&port.netns(), &["link", "set", "dev", &port.name(), "state", state])
+    run(&port.netns(), "bridge", &["link", "set", "dev", &port.name(), "state", state])
 }
 
 /// iproute2's program, for what no fixture does.
-pub(super) fn bridge_program(netns: &Netns, words: &[&str]) -> Result<()> {
-    let status = netns.command("bridge")?.args(words).status();
-    assert!(status.is_ok_and(|status| status.success()), "bridge {words:?} in {netns}");
+pub(super) fn run(netns: &Netns, program: &str, words: &[&str]) -> Result<()> {
+    let status = netns.command(program)?.args(words).status();
+    assert!(status.is_ok_and(|status| status.success()), "{program} {words:?} in {netns}");
     Ok(())
 }
 
@@ -119,4 +119,20 @@ pub(super) fn mtu_too_small(lab: &Lab, dice: &mut Dice) -> Result<Injected> {
 pub(super) fn vxlan(lab: &Lab, cause: &'static str) -> Result<Injected> {
     let wire = lab.plan.wires.iter().position(|wire| *wire == Wire::Vxlan).unwrap_or(0);
     Ok(Truth::at(&lab.nodes[wire], cause).or(&lab.nodes[wire + 1], cause).for_good())
+}
+
+/// One end of a cable takes less than the other sends.
+pub(super) fn far_end_takes_less(lab: &Lab, dice: &mut Dice) -> Result<Injected> {
+    let cables: Vec<_> = lab.segments.iter().filter(|segment| segment.switches.is_empty()).flat_map(|segment| &segment.cables).collect();
+    let (near, far) = cables[dice.below(cables.len())].clone();
+    far.set_mtu(1300)?;
+    Ok(Truth::at(far.netns(), "too_big").or(near.netns(), "too_big").undone(move |_| far.set_mtu(1500)))
+}
+
+/// A queue that has no room for a packet.
+pub(super) fn impaired(lab: &Lab, dice: &mut Dice) -> Result<Injected> {
+    let wire = dice.below(lab.segments.len());
+    let (node, device) = (lab.nodes[wire].clone(), lab.segments[wire].left.link.name());
+    run(&node, "tc", &["qdisc", "add", "dev", &device, "root", "tbf", "rate", "8bit", "burst", "10", "latency", "1ms"])?;
+    Ok(Truth::at(&node, "impaired").undone(move |_| run(&node, "tc", &["qdisc", "del", "dev", &device, "root"])))
 }

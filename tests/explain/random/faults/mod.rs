@@ -54,9 +54,17 @@ pub(crate) enum Fault {
     ProxyArpOff,
     VxlanVni,
     VxlanPeer,
+    VxlanPort,
+    FarEndTakesLess,
+    Impaired,
+    AnswerNotTranslated,
+    RouteLocalnetOff,
+    BoundElsewhere,
+    V6Only,
+    SilentServer,
 }
 
-pub(crate) const FAULTS: [Fault; 39] = [
+pub(crate) const FAULTS: [Fault; 47] = [
     Fault::RouteMissing,
     Fault::ReturnRouteMissing,
     Fault::RouteRefuses,
@@ -96,6 +104,14 @@ pub(crate) const FAULTS: [Fault; 39] = [
     Fault::ProxyArpOff,
     Fault::VxlanVni,
     Fault::VxlanPeer,
+    Fault::VxlanPort,
+    Fault::FarEndTakesLess,
+    Fault::Impaired,
+    Fault::AnswerNotTranslated,
+    Fault::RouteLocalnetOff,
+    Fault::BoundElsewhere,
+    Fault::V6Only,
+    Fault::SilentServer,
 ];
 
 /// What is right to say: a machine, and a cause by the name that it has in an explanation's JSON. Some faults can be seen from two sides.
@@ -146,6 +162,12 @@ impl Fault {
         let has = |wire: Wire| plan.wires.contains(&wire);
         let bystander_at_server = plan.bystanders[plan.routers()] > 0;
         let switched = has(Wire::Switch) || has(Wire::Switches);
+        if plan.reflected && !matches!(self, Self::AnswerNotTranslated | Self::NobodyListens | Self::SilentServer | Self::V6Only) {
+            return false;
+        }
+        if plan.local_dnat && matches!(self, Self::BoundToLoopback | Self::BoundElsewhere | Self::V6Only | Self::BacklogFull) {
+            return false;
+        }
         match self {
             Self::RouteMissing => routed && !plan.proxy_arp,
             Self::ReturnRouteMissing => routed && plan.masquerade != Some(plan.routers()),
@@ -172,7 +194,13 @@ impl Fault {
             Self::DuplicateAddress => bystander_at_server,
             Self::WrongSource => !plan.ipv6 && plan.masquerade.is_none() && !plan.strict,
             Self::ProxyArpOff => plan.proxy_arp,
-            Self::VxlanVni | Self::VxlanPeer => has(Wire::Vxlan),
+            Self::VxlanVni | Self::VxlanPeer | Self::VxlanPort => has(Wire::Vxlan),
+            Self::FarEndTakesLess => plan.big && plan.wires.iter().any(|wire| !wire.is_bridge()),
+            Self::Impaired => true,
+            Self::AnswerNotTranslated => plan.reflected,
+            Self::RouteLocalnetOff => plan.local_dnat,
+            Self::BoundElsewhere | Self::SilentServer => plan.asks != Asks::Ping,
+            Self::V6Only => plan.asks != Asks::Ping && !plan.ipv6,
         }
     }
 
@@ -182,6 +210,7 @@ impl Fault {
         match (self, wire) {
             (Self::VxlanVni, Some(wire)) => Twist::Vni(wire),
             (Self::VxlanPeer, Some(wire)) => Twist::Remote(wire),
+            (Self::VxlanPort, Some(wire)) => Twist::Port(wire),
             _ => Twist::None,
         }
     }
@@ -207,6 +236,14 @@ impl Fault {
             Self::PortNotForwarding => links::not_forwarding(lab, dice),
             Self::VxlanVni => links::vxlan(lab, "vxlan_vni"),
             Self::VxlanPeer => links::vxlan(lab, "vxlan_peer"),
+            Self::VxlanPort => links::vxlan(lab, "vxlan_port"),
+            Self::FarEndTakesLess => links::far_end_takes_less(lab, dice),
+            Self::Impaired => links::impaired(lab, dice),
+            Self::RouteLocalnetOff => routes::route_localnet_off(lab),
+            Self::AnswerNotTranslated => rules::answer_not_translated(lab),
+            Self::BoundElsewhere => servers::bound_elsewhere(lab),
+            Self::V6Only => servers::v6_only(lab),
+            Self::SilentServer => servers::silent(lab),
             Self::WrongNeighbour => neighbours::wrong(lab, dice),
             Self::WrongFdbEntry => neighbours::wrong_fdb(lab),
             Self::AddressMissing => neighbours::address_missing(lab, dice),

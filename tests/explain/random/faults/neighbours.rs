@@ -2,16 +2,11 @@
 
 use netlab::{Neigh, Probe, Result};
 
-use super::links::bridge_program;
+use super::links::run;
 use super::{Injected, Truth};
 use crate::random::dice::Dice;
-use crate::random::lab::{Lab, Port, WITHIN};
+use crate::random::lab::{Lab, WITHIN};
 use crate::random::plan::Wire;
-
-fn mac(port: &Port) -> Result<String> {
-    let links = port.netns().links()?;
-    Ok(links.named(&port.link.name()).map(|link| link.mac.clone().unwrap_or_default()).unwrap_or_default())
-}
 
 /// A static neighbour entry with a MAC address that nobody has, on the way there or back.
 pub(super) fn wrong(lab: &Lab, dice: &mut Dice) -> Result<Injected> {
@@ -32,10 +27,10 @@ pub(super) fn wrong_fdb(lab: &Lab) -> Result<Injected> {
     let segment = lab.segments.iter().find(fits).expect("a plan that fits has one");
     let switch = segment.switches.last().expect("it was looked for");
     let other = &switch.others[0];
-    let (netns, mac, other) = (switch.netns.clone(), mac(&segment.right)?, other.name());
+    let (netns, mac, other) = (switch.netns.clone(), segment.right.mac()?, other.name());
     // In the place of what the bridge has learned, and what it learns later.
-    bridge_program(&netns, &["fdb", "replace", &mac, "dev", &other, "master", "static", "sticky"])?;
-    Ok(Truth::at(&netns, "wrong_fdb_entry").undone(move |_| bridge_program(&netns, &["fdb", "del", &mac, "dev", &other, "master"])))
+    run(&netns, "bridge", &["fdb", "replace", &mac, "dev", &other, "master", "static", "sticky"])?;
+    Ok(Truth::at(&netns, "wrong_fdb_entry").undone(move |_| run(&netns, "bridge", &["fdb", "del", &mac, "dev", &other, "master"])))
 }
 
 /// The server loses the address that is asked.

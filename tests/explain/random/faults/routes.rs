@@ -148,3 +148,10 @@ pub(super) fn ttl_too_small(lab: &mut Lab, dice: &mut Dice) -> Result<Injected> 
         Ok(())
     }))
 }
+
+/// The server sends what comes for it to its loopback address, which it takes from outside no more.
+pub(super) fn route_localnet_off(lab: &Lab) -> Result<Injected> {
+    let link = lab.segments[lab.plan.routers()].right.link.clone();
+    link.set_route_localnet(false)?;
+    Ok(Truth::at(lab.server_node(), "martian_destination").undone(move |_| link.set_route_localnet(true)))
+}

@@ -1,7 +1,9 @@
 //! Faults of filters and of NAT.
 
+use std::any::Any;
+
 use netlab::nft::Family;
-use netlab::{FilterRule, FilterRuleBuilder, Flow, Netns, Result, RuleChain};
+use netlab::{FilterRule, FilterRuleBuilder, Flow, NatRule, Netns, Result, RuleChain};
 
 use super::{Injected, Truth};
 use crate::random::dice::Dice;
@@ -18,20 +20,22 @@ fn chain_of(lab: &Lab, position: usize, question: bool) -> &'static str {
     }
 }
 
-/// Where a rule may be for it to see the packet: iptables' own chain, one of the table raw, or one of another tool's.
-fn placed(
-    lab: &Lab,
-    dice: &mut Dice,
-    position: usize,
-    question: bool,
-    rule: FilterRuleBuilder,
-) -> Result<(FilterRuleBuilder, Option<RuleChain>)> {
+/// A rule, and what has to be there for it.
+type Placed = (FilterRuleBuilder, Option<Box<dyn Any>>);
+
+/// Where a rule may be for it to see the packet: iptables' own chain, one that it leads to, one of the table raw, or one of another tool's.
+fn placed(lab: &Lab, dice: &mut Dice, position: usize, question: bool, rule: FilterRuleBuilder) -> Result<Placed> {
     let (node, chain) = (&lab.nodes[position], chain_of(lab, position, question));
     let rule = of_family(rule, lab.plan.ipv6);
     Ok(match dice.below(4) {
         0 => {
             let own = RuleChain::base(node, Family::Inet, "guard", "watch").hook(&chain.to_lowercase()).priority(-5).install()?;
-            (rule.in_chain(&own), Some(own))
+            (rule.in_chain(&own), Some(Box::new(own)))
+        }
+        2 => {
+            let own = RuleChain::of(node, if lab.plan.ipv6 { Family::Ip6 } else { Family::Ip }, "filter", "OFFICE")?;
+            let jump = of_family(FilterRule::jump(node, "OFFICE"), lab.plan.ipv6).chain(chain).first().install()?;
+            (rule.in_chain(&own), Some(Box::new((jump, own))))
         }
         1 if chain != "OUTPUT" => (rule.table("raw").prerouting().first(), None),
         _ => (rule.chain(chain).first(), None),
@@ -146,11 +150,11 @@ pub(super) fn dnat_to_nowhere(lab: &mut Lab) -> Result<Injected> {
     let router = lab.plan.dnat.unwrap_or(0);
     let wire = lab.segments.len() - 1;
     let nobody = address(&lab.plan, wire, 77);
-    lab.dnat = Some(lab.dnatting(router, nobody).install()?);
+    lab.dnat = Some(lab.dnatting(&lab.nodes[router], nobody).install()?);
     let truth = Truth::at(&lab.nodes[router], "translated_to_silence").or(&lab.nodes[wire], "neighbour_unresolved");
     Ok(truth.undone(move |lab| {
         drop(lab.dnat.take());
-        lab.dnat = Some(lab.dnatting(router, lab.server_ip()).install()?);
+        lab.dnat = Some(lab.dnatting(&lab.nodes[router], lab.server_ip()).install()?);
         Ok(())
     }))
 }
@@ -162,6 +166,18 @@ pub(super) fn stale_connection(lab: &mut Lab) -> Result<Injected> {
     let healthy = lab.probe.clone();
     lab.probe = healthy.clone().source(std::net::SocketAddr::new(lab.segments[0].left.ip, 5555));
     lab.client().observe(lab.probe.clone().within(WITHIN))?;
-    lab.dnat = Some(lab.dnatting(router, lab.server_ip()).keep_connections().install()?);
+    lab.dnat = Some(lab.dnatting(&lab.nodes[router], lab.server_ip()).keep_connections().install()?);
     Ok(Truth::at(&lab.nodes[router], "stale_connection").undone(move |lab| lab.nodes[router].flush_connections_of(Flow::udp())))
+}
+
+/// What the reflector sends to the server has the client's address, so that the server answers past it.
+pub(super) fn answer_not_translated(lab: &mut Lab) -> Result<Injected> {
+    drop(lab.masquerade.take());
+    let reflector = lab.segments[0].bystanders[0].clone();
+    let cause = "answer_not_translated";
+    let truth = Truth::at(reflector.netns(), cause).or(lab.client(), cause).or(lab.server_node(), cause);
+    Ok(truth.undone(move |lab| {
+        lab.masquerade = Some(NatRule::masquerade(&reflector.netns()).out(&reflector.link.name()).install()?);
+        Ok(())
+    }))
 }

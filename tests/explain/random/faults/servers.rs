@@ -12,7 +12,7 @@ use crate::random::plan::Asks;
 
 fn again(lab: &mut Lab) -> Result<()> {
     lab.server = None;
-    let (node, address) = (lab.server_node().clone(), lab.endpoint(lab.server_ip()));
+    let (node, address) = (lab.server_node().clone(), lab.listening());
     lab.server = lab.responder(&node, &address)?;
     Ok(())
 }
@@ -30,12 +30,49 @@ pub(super) fn bound_to_loopback(lab: &mut Lab) -> Result<Injected> {
     Ok(Truth::at(node, "bound_to_loopback").undone(again))
 }
 
+/// The server has a second address, and listens on that.
+pub(super) fn bound_elsewhere(lab: &mut Lab) -> Result<Injected> {
+    lab.server = None;
+    let node = lab.server_node().clone();
+    let second = if lab.plan.ipv6 { "fd77::7/128" } else { "172.31.7.7/32" };
+    let address = node.link("lo")?.add_address(second)?;
+    let bound = if lab.plan.ipv6 { format!("[fd77::7]:{}", lab.plan.port) } else { format!("172.31.7.7:{}", lab.plan.port) };
+    lab.server = lab.responder(&node, &bound)?;
+    Ok(Truth::at(node, "bound_elsewhere").undone(|lab| {
+        again(lab)?;
+        drop(address);
+        Ok(())
+    }))
+}
+
+pub(super) fn v6_only(lab: &mut Lab) -> Result<Injected> {
+    lab.server = None;
+    let node = lab.server_node().clone();
+    let (serve, bound) = (node.serve("server").v6_only(), format!("[::]:{}", lab.plan.port));
+    lab.server = Some(match lab.plan.asks {
+        Asks::Udp => serve.udp_echo(bound)?,
+        Asks::Http => serve.http(bound)?,
+        _ => serve.tcp(bound)?,
+    });
+    Ok(Truth::at(node, "v6_only").undone(again))
+}
+
+/// A server that takes everything and says nothing.
+pub(super) fn silent(lab: &mut Lab) -> Result<Injected> {
+    lab.server = None;
+    let (node, address) = (lab.server_node().clone(), lab.listening());
+    let serve = node.serve("server");
+    lab.server = Some(if lab.plan.asks == Asks::Udp { serve.udp_sink(address)? } else { serve.tcp_sink(address)? });
+    Ok(Truth::at(node, "no_answer_from_process").undone(again))
+}
+
 /// A program that answers like the responder, stopped.
 pub(super) fn stopped(lab: &mut Lab) -> Result<Injected> {
     lab.server = None;
     let node = lab.server_node().clone();
     let udp = lab.plan.asks == Asks::Udp;
-    let program = node.process("perl").args(["-e", if udp { UDP } else { TCP }, &lab.server_ip().to_string(), &lab.plan.port.to_string()]);
+    let listening: SocketAddr = lab.listening().parse().expect("a socket address");
+    let program = node.process("perl").args(["-e", if udp { UDP } else { TCP }, &listening.ip().to_string(), &lab.plan.port.to_string()]);
     let port = lab.plan.port as u16;
     let program = if udp { program.listens_udp(port) } else { program.listens_tcp(port) }.start()?;
     lab.client().probe(&lab.probe)?;
