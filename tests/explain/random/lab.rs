@@ -332,6 +332,11 @@ pub(crate) fn address(plan: &Plan, wire: usize, host: usize) -> IpAddr {
 /// The net of the second cable of a wire, as if it were a further wire.
 const SECOND: usize = 100;
 
+/// The description of a port of that switch.
+fn port(switch: &Switch, name: &str) -> Iface {
+    switch.netns.iface(name).master(switch.bridge.link())
+}
+
 struct Works<'a> {
     plan: &'a Plan,
     nodes: &'a [Netns],
@@ -345,6 +350,7 @@ impl Works<'_> {
             Wire::Cable => self.cable(wire),
             Wire::Switch => self.switches(wire, 1),
             Wire::Switches => self.switches(wire, 2),
+            Wire::Relay => self.relay(wire),
             Wire::OwnBridge => self.own_bridge(wire),
             Wire::Vxlan => self.vxlan(wire),
             Wire::Parallel => self.parallel(wire),
@@ -388,15 +394,15 @@ impl Works<'_> {
         Ok(self.done(wire, left, right, cables))
     }
 
+    fn switch(&self, wire: usize, number: usize) -> Result<Switch> {
+        let netns = Netns::new(format!("switch{}{number}", wire + 1))?;
+        let bridge = Bridge::new(netns.iface("br0"))?;
+        Ok(Switch { netns, bridge, left: None, right: None, others: Vec::new() })
+    }
+
     fn switches(&mut self, wire: usize, count: usize) -> Result<Segment> {
         let (names, mut cables) = (self.names(wire), Vec::new());
-        let mut switches = Vec::new();
-        for number in 1..=count {
-            let netns = Netns::new(format!("switch{}{number}", wire + 1))?;
-            let bridge = Bridge::new(netns.iface("br0"))?;
-            switches.push(Switch { netns, bridge, left: None, right: None, others: Vec::new() });
-        }
-        let port = |switch: &Switch, name: &str| switch.netns.iface(name).master(switch.bridge.link());
+        let mut switches = (1..=count).map(|number| self.switch(wire, number)).collect::<Result<Vec<_>>>()?;
         let (left, plug) = self.connect(self.left(wire, names.0), port(&switches[0], "port1"), &mut cables)?;
         switches[0].left = Some(plug);
         for number in 1..count {
@@ -411,6 +417,28 @@ impl Works<'_> {
         let mut segment = self.done(wire, left, right, cables);
         self.bystanders(wire, &mut switches[last], &mut segment)?;
         segment.switches = switches;
+        Ok(segment)
+    }
+
+    fn relay(&mut self, wire: usize) -> Result<Segment> {
+        let (names, mut cables) = (self.names(wire), Vec::new());
+        let (mut access, mut relay) = (self.switch(wire, 1)?, self.switch(wire, 2)?);
+        let (left, plug) = self.connect(self.left(wire, names.0), port(&access, "port1"), &mut cables)?;
+        let (up, down) = self.connect(port(&access, "port9"), port(&relay, "port8"), &mut cables)?;
+        let (far_plug, right) = self.connect(port(&access, "port2"), self.right(wire, names.1), &mut cables)?;
+        // What comes back has the source of a machine that is at another port: nothing can be learned from it.
+        [&plug, &far_plug, &up].into_iter().try_for_each(|port| port.set_learning(false))?;
+        for port in [&plug, &far_plug] {
+            port.set_isolated(true)?;
+            // It forgets what it has learned before.
+            port.down()?;
+            port.up()?;
+        }
+        down.set_hairpin(true)?;
+        (access.left, access.right) = (Some(plug), Some(far_plug));
+        (relay.left, relay.right) = (Some(down.clone()), Some(down));
+        let mut segment = self.done(wire, left, right, cables);
+        segment.switches = vec![access, relay];
         Ok(segment)
     }
 

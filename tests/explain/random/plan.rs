@@ -12,6 +12,8 @@ pub(crate) enum Wire {
     Switch,
     /// Two of them in a row.
     Switches,
+    /// A bridge that keeps its two machines apart, and a second one that sends everything back to it (IEEE 802.1Qbg, reflective relay).
+    Relay,
     /// A bridge in the router (or, where none is beside it, the server) that has the segment's address itself, as docker0.
     OwnBridge,
     /// A tunnel over a cable.
@@ -143,7 +145,7 @@ impl Plan {
     pub(crate) fn machines(&self) -> usize {
         let switches = |wire: &Wire| match wire {
             Wire::Switch => 1,
-            Wire::Switches => 2,
+            Wire::Switches | Wire::Relay => 2,
             _ => 0,
         };
         self.wires.len() + 1 + self.wires.iter().map(switches).sum::<usize>() + self.bystanders.iter().sum::<usize>()
@@ -171,7 +173,8 @@ fn wire(dice: &mut Dice, position: usize) -> Wire {
         35..55 => Wire::Switch,
         55..65 => Wire::Switches,
         65..80 => Wire::OwnBridge,
-        80..90 => Wire::Vxlan,
+        80..88 => Wire::Vxlan,
+        88..92 => Wire::Relay,
         _ if position > 0 => Wire::Parallel,
         _ => Wire::Cable,
     }

@@ -136,3 +136,12 @@ pub(super) fn impaired(lab: &Lab, dice: &mut Dice) -> Result<Injected> {
     run(&node, "tc", &["qdisc", "add", "dev", &device, "root", "tbf", "rate", "8bit", "burst", "10", "latency", "1ms"])?;
     Ok(Truth::at(&node, "impaired").undone(move |_| run(&node, "tc", &["qdisc", "del", "dev", &device, "root"])))
 }
+
+/// The bridge that should send everything back does so no more.
+pub(super) fn hairpin_off(lab: &Lab) -> Result<Injected> {
+    let wire = lab.plan.wires.iter().position(|wire| *wire == Wire::Relay).unwrap_or(0);
+    let relay = &lab.segments[wire].switches[1];
+    let port = relay.left.clone().expect("a relay has a port");
+    port.set_hairpin(false)?;
+    Ok(Truth::at(&relay.netns, "hairpin_off").undone(move |_| port.set_hairpin(true)))
+}

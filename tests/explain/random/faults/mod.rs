@@ -62,9 +62,10 @@ pub(crate) enum Fault {
     BoundElsewhere,
     V6Only,
     SilentServer,
+    HairpinOff,
 }
 
-pub(crate) const FAULTS: [Fault; 47] = [
+pub(crate) const FAULTS: [Fault; 48] = [
     Fault::RouteMissing,
     Fault::ReturnRouteMissing,
     Fault::RouteRefuses,
@@ -112,6 +113,7 @@ pub(crate) const FAULTS: [Fault; 47] = [
     Fault::BoundElsewhere,
     Fault::V6Only,
     Fault::SilentServer,
+    Fault::HairpinOff,
 ];
 
 /// What is right to say: a machine, and a cause by the name that it has in an explanation's JSON. Some faults can be seen from two sides.
@@ -195,8 +197,9 @@ impl Fault {
             Self::WrongSource => !plan.ipv6 && plan.masquerade.is_none() && !plan.strict,
             Self::ProxyArpOff => plan.proxy_arp,
             Self::VxlanVni | Self::VxlanPeer | Self::VxlanPort => has(Wire::Vxlan),
-            Self::FarEndTakesLess => plan.big && plan.wires.iter().any(|wire| !wire.is_bridge()),
+            Self::FarEndTakesLess => plan.big && plan.wires.iter().any(|wire| !wire.is_bridge() && *wire != Wire::Relay),
             Self::Impaired => true,
+            Self::HairpinOff => has(Wire::Relay),
             Self::AnswerNotTranslated => plan.reflected,
             Self::RouteLocalnetOff => plan.local_dnat,
             Self::BoundElsewhere | Self::SilentServer => plan.asks != Asks::Ping,
@@ -238,6 +241,7 @@ impl Fault {
             Self::VxlanPeer => links::vxlan(lab, "vxlan_peer"),
             Self::VxlanPort => links::vxlan(lab, "vxlan_port"),
             Self::FarEndTakesLess => links::far_end_takes_less(lab, dice),
+            Self::HairpinOff => links::hairpin_off(lab),
             Self::Impaired => links::impaired(lab, dice),
             Self::RouteLocalnetOff => routes::route_localnet_off(lab),
             Self::AnswerNotTranslated => rules::answer_not_translated(lab),
