@@ -331,6 +331,23 @@ impl Story {
         }
     }
 
+    /// A name is looked up, and there is none: the name server says so (`EAI_NONAME`).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Differs`] if it is found, or the server does not answer.
+    pub fn unknown(&mut self, from: &Netns, name: &str) -> Result<()> {
+        let check = format!("{from}: nobody knows the name {name}");
+        match ip_netns::exec(from, || look_up(name))? {
+            Ok(address) => self.holds(check, address, false),
+            // What gai_strerror(3) says of EAI_NONAME in glibc and in musl.
+            Err(why) => {
+                let unknown = why.contains("Name or service not known") || why.contains("Name does not resolve");
+                self.holds(check, why, unknown)
+            }
+        }
+    }
+
     /// A name is found.
     ///
     /// # Errors

@@ -28,6 +28,19 @@ pub(crate) fn serve(on: &Netns, at: &str, names: &'static [(&'static str, Ipv4Ad
     start(on, at, move |question| answer(question, names))
 }
 
+/// Starts a name server on a machine that passes questions on to a server, but for the names that it knows itself.
+///
+/// # Errors
+///
+/// If the address cannot be bound.
+pub(crate) fn embedded(on: &Netns, at: &str, names: &'static [(&'static str, Ipv4Addr)], server: SocketAddr) -> Result<()> {
+    let ns = on.clone();
+    start(on, at, move |question| {
+        let known = name(question, HEADER).is_some_and(|(name, _)| records(&name, names).is_some());
+        if known { answer(question, names) } else { ns.run(|| pass_on(question, server)).ok()?.ok() }
+    })
+}
+
 /// Starts a stub resolver on a machine: it passes questions on to a server, and the answers back.
 ///
 /// # Errors

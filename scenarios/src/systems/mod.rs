@@ -18,6 +18,7 @@ mod overlay;
 mod policy;
 mod published;
 mod routed;
+mod subnets;
 
 use crate::stage::Document;
 use crate::world::World;
@@ -33,6 +34,7 @@ pub const DOCUMENT: Document = Document {
         overlay::SYSTEMS,
         flannel::SYSTEMS,
         routed::SYSTEMS,
+        subnets::SYSTEMS,
         calico::SYSTEMS,
         bgp::SYSTEMS,
         kubernetes::SYSTEMS,
