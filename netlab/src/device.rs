@@ -170,6 +170,7 @@ impl Device {
 
 impl Drop for Device {
     fn drop(&mut self) {
+        let _undoing = teardown::begins();
         if self.armed
             && let Err(refusal) = self.remove()
         {

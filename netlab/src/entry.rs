@@ -55,6 +55,7 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
+        let _undoing = teardown::begins();
         if self.armed
             && let Err(refusal) = self.remove()
         {

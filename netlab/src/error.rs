@@ -1,9 +1,11 @@
 //! What went wrong, where, why, and what to do about it.
 
+use std::cell::{Cell, RefCell};
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 use std::panic::Location;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::sys::Refusal;
 
@@ -26,6 +28,51 @@ struct Inner {
     place: Option<&'static Location<'static>>,
     facts: Vec<String>,
     help: Option<String>,
+    counted: bool,
+}
+
+/// How many errors were made and how many of them are gone, so that whoever undoes a fixture can see whether one is on its way out of the
+/// test.
+static MADE: AtomicU64 = AtomicU64::new(0);
+static GONE: AtomicU64 = AtomicU64::new(0);
+
+/// How many errors were made so far; none if none of them is left.
+pub(crate) fn on_their_way() -> Option<u64> {
+    // In this order: one that is made in between is not taken for one that has gone.
+    let gone = GONE.load(Ordering::Relaxed);
+    let made = MADE.load(Ordering::Relaxed);
+    (made != gone).then_some(made)
+}
+
+/// An error that somebody is done with: its text and its place.
+#[derive(Debug, Clone)]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "for the evidence of a test's failure"))]
+pub(crate) struct Last {
+    pub(crate) text: String,
+    pub(crate) place: Option<&'static Location<'static>>,
+}
+
+thread_local! {
+    static ASIDE: Cell<u32> = const { Cell::new(0) };
+    static LAST: RefCell<Option<Option<Last>>> = const { RefCell::new(None) };
+}
+
+/// From now on errors that this thread makes are not on their way out of the test, until [`count_again`] is called as often.
+pub(crate) fn count_no_more() {
+    ASIDE.set(ASIDE.get() + 1);
+}
+
+/// Ends what [`count_no_more`] began.
+pub(crate) fn count_again() {
+    ASIDE.set(ASIDE.get().saturating_sub(1));
+}
+
+/// The last error that `f` used up, if it did.
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "for the evidence of a test's failure"))]
+pub(crate) fn used_up_by<T>(f: impl FnOnce() -> T) -> (T, Option<Last>) {
+    LAST.set(Some(None));
+    let value = f();
+    (value, LAST.take().flatten())
 }
 
 /// Why it could not be done: the kernel's word, or our own.
@@ -71,7 +118,9 @@ impl From<io::Error> for Cause {
 impl Error {
     /// `what` completes the sentence "cannot …".
     pub(crate) fn new(what: impl Into<String>, cause: impl Into<Cause>) -> Self {
-        Self(Box::new(Inner { what: what.into(), cause: cause.into(), place: None, facts: Vec::new(), help: None }))
+        let counted = ASIDE.get() == 0;
+        MADE.fetch_add(u64::from(counted), Ordering::Relaxed);
+        Self(Box::new(Inner { what: what.into(), cause: cause.into(), place: None, facts: Vec::new(), help: None, counted }))
     }
 
     pub(crate) fn invalid(what: impl Into<String>, why: impl Into<String>) -> Self {
@@ -174,7 +223,13 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { what, cause, place, facts, help } = &*self.0;
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { what, cause, place, facts, help, .. } = self;
         write!(f, "cannot {what}: {cause}")?;
         if let Some(place) = place {
             write!(f, "\n  at {}:{}:{}", place.file(), place.line(), place.column())?;
@@ -188,6 +243,20 @@ impl fmt::Display for Error {
             write!(f, "\n  help: {help}")?;
         }
         Ok(())
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        GONE.fetch_add(u64::from(self.counted), Ordering::Relaxed);
+        // Not on a thread that is ending.
+        let _: Result<(), _> = LAST.try_with(|last| {
+            if let Ok(mut last) = last.try_borrow_mut()
+                && let Some(last) = &mut *last
+            {
+                *last = Some(Last { text: self.to_string(), place: self.place });
+            }
+        });
     }
 }
 

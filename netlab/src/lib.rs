@@ -51,6 +51,7 @@ mod dummy;
 mod endpoint;
 mod entry;
 mod error;
+mod evidence;
 pub mod explain;
 mod fdb;
 mod feature;

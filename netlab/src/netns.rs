@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{Location, resume_unwind};
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use netlink_packet_core::{NetlinkDeserializable, NetlinkSerializable};
@@ -61,6 +61,7 @@ thread_local! {
 }
 
 static NAMES: Mutex<Option<HashMap<String, Weak<Inner>>>> = Mutex::new(None);
+static USES: AtomicU64 = AtomicU64::new(0);
 
 impl Netns {
     /// A new machine: an empty network namespace with `lo` up, known as `name` in every message.
@@ -171,18 +172,59 @@ impl Netns {
     /// If `/proc` or netlink cannot be had.
     #[track_caller]
     pub fn current() -> Result<Self> {
-        static HOST: OnceCell<Netns> = OnceCell::new();
         let here = Location::caller();
         if let Some(entered) = ENTERED.with_borrow(Clone::clone) {
             return Ok(entered);
         }
-        HOST.get_or_try_init(|| {
+        Self::host().doing(|| "open the current namespace".to_owned()).at(here)
+    }
+
+    /// The machine itself; to be called in it, for the first time at least.
+    fn host() -> io::Result<Self> {
+        static HOST: OnceCell<Netns> = OnceCell::new();
+        let host = HOST.get_or_try_init(|| {
+            if ENTERED.with_borrow(Option::is_some) {
+                return Err(io::Error::from(io::ErrorKind::NotFound));
+            }
             let ours = crate::sys::machine_is_ours();
-            Ok::<_, io::Error>(Self::wrap("host".to_owned(), namespace::current()?, Socket::route()?, ours))
-        })
-        .cloned()
-        .doing(|| "open the current namespace".to_owned())
-        .at(here)
+            Ok(Self::wrap("host".to_owned(), namespace::current()?, Socket::route()?, ours))
+        });
+        host.cloned()
+    }
+
+    /// Every namespace of the test that is alive: the host first, then those that the test made, by their names.
+    ///
+    /// The host is missing for code in another namespace that nobody outside of one has asked for it.
+    pub(crate) fn live() -> io::Result<Vec<Self>> {
+        let host = match Self::host() {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+            host => Some(host?),
+        };
+        let names = lock(&NAMES);
+        let mut made: Vec<_> = names.iter().flatten().filter_map(|(_, netns)| netns.upgrade().map(Self)).collect();
+        // The lock is not held when the last handle of one goes.
+        drop(names);
+        made.sort_by_cached_key(|netns| natural(netns.name()));
+        Ok(host.into_iter().chain(made).collect())
+    }
+
+    /// Another handle to the same namespace, with sockets and locks of its own: it works while the first one's are held by a thread that
+    /// does not go on.
+    pub(crate) fn twin(&self) -> io::Result<Self> {
+        let opened = namespace::enter(self.name(), self.0.namespace.as_fd(), None, Socket::route)?;
+        let route = opened.unwrap_or_else(|panic| resume_unwind(panic))?;
+        let twin = Self::wrap(self.0.name.clone(), self.0.namespace.try_clone()?, route, self.0.ours);
+        // What is retired is nobody's to see.
+        if let Ok(mut graveyard) = self.0.graveyard.try_lock() {
+            std::mem::swap(&mut *graveyard, &mut *lock(&twin.0.graveyard));
+        }
+        twin.bury();
+        Ok(twin)
+    }
+
+    /// How often anybody has asked a namespace for anything.
+    pub(crate) fn uses() -> u64 {
+        USES.load(Ordering::Relaxed)
     }
 
     /// The name that every message calls this machine by.
@@ -351,6 +393,7 @@ impl Netns {
 
     /// Deletes the retired links: nobody who looks at the namespace sees one.
     pub(crate) fn bury(&self) {
+        USES.fetch_add(1, Ordering::Relaxed);
         for index in std::mem::take(&mut *lock(&self.0.graveyard)) {
             let mut message = LinkMessage::default();
             message.header.index = index;
@@ -378,6 +421,14 @@ impl Netns {
     }
 }
 
+impl Drop for Netns {
+    fn drop(&mut self) {
+        if Arc::strong_count(&self.0) == 1 {
+            let _undoing = teardown::begins();
+        }
+    }
+}
+
 impl AsFd for Netns {
     /// The namespace's descriptor, for `setns(2)` or `IFLA_NET_NS_FD`.
     fn as_fd(&self) -> BorrowedFd<'_> {
@@ -395,6 +446,19 @@ impl fmt::Display for Netns {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.name)
     }
+}
+
+/// Sorts `pod2` before `pod10`: the runs of letters, and the numbers between them.
+fn natural(name: &str) -> Vec<(String, u64)> {
+    let mut parts = Vec::new();
+    let mut rest = name;
+    while !rest.is_empty() {
+        let (word, tail) = rest.split_at(rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len()));
+        let (number, tail) = tail.split_at(tail.find(|c: char| !c.is_ascii_digit()).unwrap_or(tail.len()));
+        parts.push((word.to_owned(), number.parse().unwrap_or(0)));
+        rest = tail;
+    }
+    parts
 }
 
 /// A lock that a panicking test thread does not spoil: what it guards is consistent after every statement.

@@ -321,6 +321,7 @@ impl Sysctl {
 
 impl Drop for Sysctl {
     fn drop(&mut self) {
+        let _undoing = teardown::begins();
         if self.armed
             && let Err(e) = self.restore()
         {

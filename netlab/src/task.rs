@@ -11,6 +11,7 @@ use tokio::task::AbortHandle;
 
 use crate::error::{At, Doing, Error, Result};
 use crate::netns::Netns;
+use crate::teardown;
 
 /// Async code that runs in a namespace, on a thread and a single-threaded tokio runtime of its own; it ends when this is dropped.
 ///
@@ -148,6 +149,7 @@ impl<T> Future for Task<T> {
 
 impl<T> Drop for Task<T> {
     fn drop(&mut self) {
+        let _undoing = teardown::begins();
         self.abort.abort();
         self.wait_for_thread();
     }

@@ -117,6 +117,7 @@ impl VethPair {
 
 impl Drop for VethPair {
     fn drop(&mut self) {
+        let _undoing = teardown::begins();
         if self.armed
             && let Err(refusal) = self.remove()
         {

@@ -58,7 +58,7 @@ fn working_directory_and_environment_are_the_callers_and_nothing_else_is_inherit
     let there = folder.path().canonicalize().unwrap();
     let mut command = victims(&["--ignored", "--exact", "victims::shows_what_it_inherits", "--show-output"]);
     // An input that a test must not read, and a variable that is no text.
-    command.current_dir(&there).env("VICTIMS_SAY", "a=b c\nd").stdin(Stdio::piped());
+    command.current_dir(&there).env_remove("NETLAB_EVIDENCE").env("VICTIMS_SAY", "a=b c\nd").stdin(Stdio::piped());
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"the caller's input").unwrap();
     let ran = Ran::new(&child.wait_with_output().unwrap());

@@ -153,6 +153,7 @@ impl RuleChain {
 
 impl Drop for RuleChain {
     fn drop(&mut self) {
+        let _undoing = teardown::begins();
         if self.armed
             && let Err(refusal) = self.remove()
         {

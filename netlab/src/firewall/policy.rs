@@ -156,6 +156,7 @@ impl Policy {
 
 impl Drop for Policy {
     fn drop(&mut self) {
+        let _undoing = teardown::begins();
         if self.armed
             && let Err(refusal) = self.restore()
         {

@@ -135,6 +135,7 @@ impl<K> PacketRule<K> {
 
 impl<K> Drop for PacketRule<K> {
     fn drop(&mut self) {
+        let _undoing = teardown::begins();
         if let Err(error) = self.remove() {
             teardown::failed(error);
         }

@@ -135,6 +135,7 @@ impl Rules {
 
 impl Drop for Rules {
     fn drop(&mut self) {
+        let _undoing = teardown::begins();
         if let Err(error) = self.remove() {
             teardown::failed(error);
         }

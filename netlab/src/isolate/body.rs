@@ -6,12 +6,21 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
+use std::sync::Arc;
 use std::thread;
+use std::time::{Duration, Instant};
 
-use super::wire::Report;
+use super::supervise::Door;
+use super::wire::{Report, human};
 use super::{Case, needs};
+use crate::evidence::{self, End, Subject};
+use crate::sys::child::Bell;
+use crate::sys::poll;
 use crate::sys::process::{self, Lone};
 use crate::{sys, teardown};
+
+/// The main thread waits as long as the test takes: the supervisor knows when its time is up.
+const EVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// What the harness gives to the body: its working directory, its streams, and its environment if it has changed.
 #[derive(Debug)]
@@ -47,26 +56,72 @@ impl Legacy {
 }
 
 /// Runs the test and leaves its report; the exit code is the process's, which nobody but a debugger reads.
-pub(super) fn run(lone: &Lone, case: &'static Case, legacy: Legacy) -> i32 {
+pub(super) fn run(lone: &Lone, case: &'static Case, legacy: Legacy, door: &Door) -> i32 {
     let Ok(report_file) = legacy.accept(lone) else { return 101 };
     if !case.host {
         sys::declare_machine_ours();
     }
-    let report = needs::missing(case.needs).map_or_else(|| on_thread(case), Report::Unsupported);
+    let report = needs::missing(case.needs).map_or_else(|| observed(case, door), Report::Unsupported);
     let written = report.write(&report_file);
     i32::from(written.is_err() || report != Report::Returned(0))
 }
 
+fn observed(case: &'static Case, door: &Door) -> Report {
+    evidence::begin(Subject { path: case.path, file: case.file, line: case.line, should_panic: case.should_panic });
+    let report = on_thread(case, door);
+    match &report {
+        Report::Returned(0) => evidence::end(End::Passed),
+        Report::Panicked(text) => evidence::end(End::Panicked(text.clone())),
+        Report::Returned(_) | Report::Leftovers(_) => evidence::end(End::Failed),
+        Report::Unsupported(_) | Report::Unstarted(_) => {}
+    }
+    report
+}
+
 /// On a thread with the test's name, as libtest would: a panic's message names it.
-fn on_thread(case: &'static Case) -> Report {
-    let body = move || (case.body)();
+fn on_thread(case: &'static Case, door: &Door) -> Report {
+    let unstarted = |e: io::Error| Report::Unstarted(format!("cannot start the test's thread: {e}"));
+    let ended = match Bell::new() {
+        Ok(bell) => Arc::new(bell),
+        Err(e) => return unstarted(e),
+    };
+    let bell = Rings(ended.clone());
+    let body = move || {
+        let _rings = bell;
+        (case.body)()
+    };
     match thread::Builder::new().name(case.name().to_owned()).spawn(body) {
-        Ok(thread) => match thread.join() {
-            Ok(exit) if exit.0 == 0 => leftovers().unwrap_or(Report::Returned(0)),
-            Ok(exit) => Report::Returned(exit.0),
-            Err(payload) => Report::Panicked(message(&*payload)),
-        },
-        Err(e) => Report::Unstarted(format!("cannot start the test's thread: {e}")),
+        Ok(thread) => {
+            listen(case, door, &ended);
+            match thread.join() {
+                Ok(exit) if exit.0 == 0 => leftovers().unwrap_or(Report::Returned(0)),
+                Ok(exit) => Report::Returned(exit.0),
+                Err(payload) => Report::Panicked(message(&*payload)),
+            }
+        }
+        Err(e) => unstarted(e),
+    }
+}
+
+/// Rings when the test's thread is done, however it ends.
+struct Rings(Arc<Bell>);
+
+impl Drop for Rings {
+    fn drop(&mut self) {
+        // A bell that does not ring leaves the test to its timeout.
+        self.0.ring().unwrap_or_default();
+    }
+}
+
+/// Does what the supervisor asks until the test's thread is done.
+fn listen(case: &'static Case, door: &Door, ended: &Bell) {
+    while let Ok([false, true]) = poll::readable([ended.as_fd(), door.as_fd()], Instant::now() + EVER) {
+        if !door.asks_for_evidence() {
+            return;
+        }
+        let timeout = human(Duration::from_millis(case.timeout_ms));
+        evidence::end(End::Late(format!("timed out after {timeout}")));
+        door.is_done();
     }
 }
 

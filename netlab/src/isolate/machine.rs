@@ -105,7 +105,7 @@ mod linux {
         let first_process = || {
             supervised = Some(process::die_with(caller.as_fd()).map_err(|e| Step::Process.denied(&e)).and_then(|()| {
                 machine::furnish(maker, &machine.hostname)?;
-                Ok(supervise::run(&lone, Reach::Machine, machine.timeout, caller.as_fd(), || body(f, &report)))
+                Ok(supervise::run(&lone, Reach::Machine, machine.timeout, caller.as_fd(), |_| body(f, &report)))
             }));
             0
         };

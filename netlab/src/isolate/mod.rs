@@ -14,6 +14,8 @@
 
 use std::process::{ExitCode, Termination};
 
+use crate::{error, evidence};
+
 #[cfg(target_os = "linux")]
 mod body;
 #[cfg(target_os = "linux")]
@@ -64,7 +66,8 @@ pub struct Exit(pub u8);
 /// Turns the body's return value into an exit code, printing the line `Error: …` where `main` would.
 #[doc(hidden)]
 pub fn exit(value: impl Termination) -> Exit {
-    let code = value.report();
+    let (code, error) = error::used_up_by(|| value.report());
+    evidence::returned(error);
     // An exit code cannot be read, only compared.
     Exit((0..=u8::MAX).find(|n| ExitCode::from(*n) == code).unwrap_or(1))
 }

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use super::wire::Ended;
+use crate::sys::channel::Channel;
 use crate::sys::hang::Answers;
 use crate::sys::poll;
 use crate::sys::process::{self, ChildSignals, Lone, Pid, Status};
@@ -34,12 +35,52 @@ impl Reach {
     }
 }
 
+/// What the supervisor of a test says to its body, and back.
+const TIME_IS_UP: &[u8] = b"t";
+const DONE: &[u8] = b"d";
+
+/// The body's end of the connection to its supervisor.
+#[derive(Debug)]
+pub(super) struct Door(Channel);
+
+impl Door {
+    /// Whether the test's time is up, and the supervisor waits for [`is_done`](Self::is_done); otherwise it has gone.
+    pub(super) fn asks_for_evidence(&self) -> bool {
+        matches!(self.0.receive(), Ok(Some(message)) if message.bytes == TIME_IS_UP)
+    }
+
+    pub(super) fn is_done(&self) {
+        // Nobody waits who has gone.
+        self.0.send(DONE, &[]).unwrap_or_default();
+    }
+}
+
+impl AsFd for Door {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Has a body whose time is up say what it has to say. One that does not listen is not waited for.
+fn last_words(body: &Channel, deadline: Instant) {
+    if body.send(TIME_IS_UP, &[]).is_ok() {
+        body.wait(deadline).unwrap_or_default();
+    }
+}
+
 /// Runs `body` as a child of the calling process and returns when it and all its descendants are gone.
 ///
 /// The kernel hands every orphan to the caller, as it is the first process of a PID namespace or has asked for it.
 ///
 /// It ends the body when `owner` can be read: whoever waits for the outcome is gone.
-pub(super) fn run(lone: &Lone, reach: Reach, timeout: Duration, owner: BorrowedFd<'_>, body: impl FnOnce() -> i32) -> io::Result<Ended> {
+pub(super) fn run(
+    lone: &Lone,
+    reach: Reach,
+    timeout: Duration,
+    owner: BorrowedFd<'_>,
+    body: impl FnOnce(Door) -> i32,
+) -> io::Result<Ended> {
+    let (inside, door) = Channel::pair()?;
     let signals = ChildSignals::hold()?;
     let deadline = Instant::now() + timeout;
     let mut answers = Some(Answers::new()?); // the child takes its own copy of it
@@ -48,7 +89,7 @@ pub(super) fn run(lone: &Lone, reach: Reach, timeout: Duration, owner: BorrowedF
             process::leave_session();
         }
         match process::release_signals().and_then(|()| answers.take().map_or(Ok(()), Answers::install)) {
-            Ok(()) => body(),
+            Ok(()) => body(Door(door)),
             Err(_) => 101,
         }
     })?;
@@ -57,6 +98,7 @@ pub(super) fn run(lone: &Lone, reach: Reach, timeout: Duration, owner: BorrowedF
         Waited::Ended(status) => (status, None),
         Waited::Forsaken => (killed, None),
         Waited::Late => {
+            last_words(&inside, Instant::now() + ANSWER_GRACE);
             let hung = answers.map(|answers| answers.collect(body, Instant::now() + ANSWER_GRACE));
             (killed, Some(hung.unwrap_or_default()))
         }

@@ -162,7 +162,7 @@ impl Worker {
         };
         let case = process::at_distance(self.first, request.distance);
         let timeout = Duration::from_millis(case.timeout_ms);
-        let ended = supervise::run(&self.lone, reach, timeout, self.channel.as_fd(), || body::run(&self.lone, case, legacy))?;
+        let ended = supervise::run(&self.lone, reach, timeout, self.channel.as_fd(), |door| body::run(&self.lone, case, legacy, &door))?;
         self.channel.send(&ended.encode(), &[])?;
         Ok(true)
     }

@@ -201,6 +201,7 @@ impl NatGateway {
 
 impl Drop for NatGateway {
     fn drop(&mut self) {
+        let _undoing = teardown::begins();
         if self.armed
             && let Err(e) = self.remove()
         {

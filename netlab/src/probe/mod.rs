@@ -54,6 +54,26 @@ pub struct Probe {
     witness: Option<Arc<dyn Fn() -> String + Send + Sync>>,
 }
 
+/// The words of a probe.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    /// `ping`, `udp`, `tcp` or `http`.
+    pub(crate) kind: &'static str,
+    pub(crate) path: &'a str,
+    pub(crate) target: &'a str,
+    pub(crate) source: Option<&'a str>,
+    pub(crate) ttl: Option<u8>,
+    pub(crate) size: usize,
+    pub(crate) dont_fragment: bool,
+    pub(crate) greeted: bool,
+}
+
+impl Asked<'_> {
+    pub(crate) fn is(&self, kind: &str) -> bool {
+        self.kind == kind
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Kind {
     Ping,
@@ -137,6 +157,19 @@ impl Probe {
     pub(crate) fn witnessed(mut self, witness: impl Fn() -> String + Send + Sync + 'static) -> Self {
         self.witness = Some(Arc::new(witness));
         self
+    }
+
+    /// What is asked, for whoever asks it by other means.
+    pub(crate) fn asked(&self) -> Asked<'_> {
+        let (kind, path) = match &self.kind {
+            Kind::Ping => ("ping", ""),
+            Kind::Udp => ("udp", ""),
+            Kind::Tcp => ("tcp", ""),
+            Kind::Http { path } => ("http", path.as_str()),
+        };
+        let (source, ttl, size) = (self.source.as_deref(), self.ttl, self.size);
+        let (dont_fragment, greeted) = (self.dont_fragment, self.greeted);
+        Asked { kind, path, target: &self.target, source, ttl, size, dont_fragment, greeted }
     }
 
     fn facts(&self) -> Option<String> {

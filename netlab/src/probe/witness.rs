@@ -1,6 +1,7 @@
 //! What a namespace can say when a probe did not go as it should: its addresses, and its route to the target.
 
 use std::net::IpAddr;
+use std::sync::Mutex;
 
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::link::LinkAttribute;
@@ -10,10 +11,19 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use super::{Kind, Probe};
 use crate::endpoint;
 use crate::error::Error;
-use crate::netns::Netns;
+use crate::netns::{Netns, lock};
+
+/// The namespace that asked and what it asked, for whoever keeps evidence of a failure.
+static LAST_FAILED: Mutex<Option<(String, Probe)>> = Mutex::new(None);
+
+/// The probe that last failed an expectation, and the name of the namespace that asked.
+pub(crate) fn last_failed() -> Option<(String, Probe)> {
+    LAST_FAILED.try_lock().ok()?.clone()
+}
 
 /// Adds what the asking side and, if it can speak, the far side say.
 pub(super) fn both_sides(error: Error, netns: &Netns, probe: &Probe) -> Error {
+    *lock(&LAST_FAILED) = Some((netns.name().to_owned(), probe.clone()));
     let mut error = error.fact(addresses(netns));
     let target = match probe.kind {
         Kind::Ping => endpoint::parse_host(netns, &probe.target),

@@ -2,6 +2,7 @@
 
 mod around;
 mod listening;
+pub(crate) mod log;
 mod output;
 
 use std::ffi::{OsStr, OsString};
@@ -205,6 +206,7 @@ impl ProcessPlan {
         let (around, reaps) = (self.around.words(), self.around.joins_processes());
         let child = self.around.start(command).map_err(|e| around.into_iter().fold(Error::new(what(), e), Error::fact))?;
         let record = Arc::<Record>::default();
+        log::keep(&self.netns, &program, child.id(), &record);
         let mut process = Process {
             netns: self.netns.clone(),
             program: program.clone(),
@@ -402,6 +404,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        let _undoing = teardown::begins();
         if let Err(e) = self.end() {
             teardown::failed(Error::new(self.undo(), e));
         }

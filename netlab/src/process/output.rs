@@ -33,6 +33,11 @@ pub(super) struct Seen {
 }
 
 impl Record {
+    /// What was seen so far, if nobody who holds the lock has stopped.
+    pub(super) fn try_read(&self) -> Option<MutexGuard<'_, Seen>> {
+        self.seen.try_lock().ok()
+    }
+
     pub(super) fn read(&self) -> MutexGuard<'_, Seen> {
         lock(&self.seen)
     }

@@ -29,6 +29,7 @@ use crate::netns::{Netns, lock};
 use crate::probe::{self, Probe};
 use crate::sys::socket::{UdpServer, listen};
 use crate::sys::traffic::Binding;
+use crate::teardown;
 
 /// How long [`Responder::expect_hits`] waits for hits that are on their way.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -440,6 +441,7 @@ impl Responder {
 
 impl Drop for Responder {
     fn drop(&mut self) {
+        let _undoing = teardown::begins();
         self.reactor.remove(self.owner);
     }
 }

@@ -18,6 +18,10 @@ pub(crate) mod namespace {
         refuse()
     }
 
+    pub(crate) fn follow_main_thread() -> io::Result<()> {
+        refuse()
+    }
+
     pub(crate) fn identity(_namespace: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
         refuse()
     }
@@ -52,6 +56,10 @@ pub(crate) mod namespace {
     pub(crate) fn start_in(_command: &mut Command, _network: OwnedFd, _mounts: Option<OwnedFd>) {}
 
     pub(crate) fn set_lab_defaults() {}
+
+    pub(crate) fn lab_sysctls() -> impl Iterator<Item = &'static str> {
+        std::iter::empty()
+    }
 }
 
 pub(crate) mod netlink {
@@ -203,6 +211,10 @@ pub(crate) mod sysctl {
     }
 
     pub(crate) fn write(_key: &str, _value: &str) -> io::Result<()> {
+        refuse()
+    }
+
+    pub(crate) fn all(_directory: &str) -> io::Result<Vec<(String, String)>> {
         refuse()
     }
 }

@@ -19,6 +19,11 @@ pub(crate) fn current() -> io::Result<OwnedFd> {
     File::open("/proc/thread-self/ns/net").map(OwnedFd::from)
 }
 
+/// Takes the calling thread, which must be one that we made, to the namespace of the process's first thread.
+pub(crate) fn follow_main_thread() -> io::Result<()> {
+    Ok(setns(File::open("/proc/self/ns/net")?, CloneFlags::CLONE_NEWNET)?)
+}
+
 /// Device and inode: the identity of a namespace.
 pub(crate) fn identity(namespace: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
     let stat = nix::sys::stat::fstat(namespace)?;
@@ -128,6 +133,11 @@ const LAB_DEFAULTS: &[(&str, &[&str])] = &[
     // Unprivileged ICMP sockets for every group; where only one id is mapped, for that one.
     ("net/ipv4/ping_group_range", &["0 2147483647", "0 0"]),
 ];
+
+/// The sysctls that [`set_lab_defaults`] sets.
+pub(crate) fn lab_sysctls() -> impl Iterator<Item = &'static str> {
+    LAB_DEFAULTS.iter().map(|(key, _)| *key)
+}
 
 /// Gives the calling thread's network namespace, a fresh one, the values that a lab depends on.
 pub(crate) fn set_lab_defaults() {

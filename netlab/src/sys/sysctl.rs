@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
 /// The path below `/proc/sys`. `net.ipv4.ip_forward` and `net/ipv4/conf/eth0.5/rp_filter` alike: with a slash in it, a dot belongs to a name
 /// (sysctl(8)).
@@ -36,4 +37,30 @@ pub(crate) fn write(key: &str, value: &str) -> io::Result<()> {
     use std::io::Write;
     // Not fs::write: it would create the file in a directory that allows it; procfs answers EACCES then, which misleads.
     fs::OpenOptions::new().write(true).open(path(key)?)?.write_all(value.as_bytes())
+}
+
+/// Every sysctl below a directory that can be read and written, with its value, sorted.
+pub(crate) fn all(directory: &str) -> io::Result<Vec<(String, String)>> {
+    let mut found = Vec::new();
+    gather(&path(directory)?, &mut found)?;
+    found.sort();
+    Ok(found)
+}
+
+fn gather(directory: &Path, found: &mut Vec<(String, String)>) -> io::Result<()> {
+    const READ_AND_WRITE: u32 = 0o600;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        // An interface may go in between.
+        let Ok(metadata) = entry.metadata() else { continue };
+        if metadata.is_dir() {
+            gather(&entry.path(), found)?;
+        } else if metadata.permissions().mode() & READ_AND_WRITE == READ_AND_WRITE
+            && let Ok(value) = fs::read_to_string(entry.path())
+            && let Ok(key) = entry.path().strip_prefix("/proc/sys")
+        {
+            found.push((key.to_string_lossy().into_owned(), value.trim_end_matches('\n').to_owned()));
+        }
+    }
+    Ok(())
 }

@@ -17,6 +17,7 @@ use crate::error::{At, Error, Result};
 use crate::netns::Netns;
 use crate::sys::socket::UdpServer;
 use crate::sys::traffic::{Binding, Interest};
+use crate::teardown;
 
 /// The port that RFC 8489 gives to STUN, and the next one.
 const PORTS: [u16; 2] = [3478, 3479];
@@ -103,6 +104,7 @@ impl StunServer {
 
 impl Drop for StunServer {
     fn drop(&mut self) {
+        let _undoing = teardown::begins();
         self.owners.iter().for_each(|owner| self.reactor.remove(*owner));
     }
 }

@@ -1,0 +1,44 @@
+//! `state.txt`: what each namespace has, as the programs print it that everybody knows.
+
+use std::fmt::Display;
+
+use super::sysctls::Defaults;
+use crate::netns::Netns;
+use crate::snapshot::RouteQuery;
+
+/// All of it, namespace by namespace.
+pub(super) fn text(machines: &[Netns]) -> String {
+    let defaults = Defaults::of_a_lab();
+    machines.iter().map(|netns| of(netns, defaults.as_ref())).collect()
+}
+
+fn of(netns: &Netns, defaults: Result<&Defaults, &std::io::Error>) -> String {
+    let mut text = format!("======== {netns}\n");
+    let mut add = |title: &str, body: Result<String, String>| match body {
+        Ok(body) if body.trim().is_empty() => {}
+        Ok(body) => text.push_str(&format!("\n---- {title}\n{}\n", body.trim_end())),
+        Err(why) => text.push_str(&format!("\n---- {title}\n(not known: {why})\n")),
+    };
+    add("ip -d link", listed(netns.links().map(|links| format!("{links:#}"))));
+    add("ip address", listed(netns.addresses()));
+    add("ip route show table all", listed(netns.routes_of(RouteQuery::all_tables())));
+    add("ip rule", listed(netns.rules()));
+    add("ip -6 rule", listed(netns.rules_ipv6()));
+    add("ip neighbour", listed(netns.neighbours()));
+    add("ip neighbour show proxy", listed(netns.neighbour_proxies()));
+    add("bridge fdb", listed(netns.fdb()));
+    add("nft -a list ruleset", netns.ruleset().map(|ruleset| ruleset.with_handles().to_string()).map_err(|e| e.to_string()));
+    add("conntrack -L", listed(netns.connections()));
+    add("sysctls that differ from those of a new namespace of netlab's", sysctls(netns, defaults));
+    text.push('\n');
+    text
+}
+
+fn listed<T: Display>(listing: crate::Result<T>) -> Result<String, String> {
+    listing.map(|listing| listing.to_string()).map_err(|e| e.to_string())
+}
+
+fn sysctls(netns: &Netns, defaults: Result<&Defaults, &std::io::Error>) -> Result<String, String> {
+    let different = defaults.map_err(ToString::to_string)?.differences(netns).map_err(|e| e.to_string())?;
+    Ok(different.iter().map(|set| format!("{} = {} (was {})\n", set.key, set.value, set.default)).collect())
+}
