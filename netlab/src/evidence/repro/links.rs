@@ -72,7 +72,10 @@ pub(super) fn all(script: &mut Script, machines: &[Machine<'_>]) {
         }
     }
     for (place, link) in wanted.iter().filter(|(place, link)| !plan.made.contains(&(*place, link.index))) {
-        script.missing(format_args!("`{}` in `{}`, whose other end or parent is not among these namespaces", link.name, machines[*place].netns));
+        script.missing(format_args!(
+            "`{}` in `{}`, whose other end or parent is not among these namespaces",
+            link.name, machines[*place].netns
+        ));
     }
     script.heading("What they are ports of, their flags and sysctls; then up.");
     let made = || wanted.iter().filter(|(place, link)| plan.made.contains(&(*place, link.index)));
@@ -113,7 +116,8 @@ impl<'a> Plan<'a> {
                     None => Some(place),
                 };
                 let Some(under) = under else { return };
-                let settings: Vec<String> = kind.settings.iter().map(|setting| self.vxlan_setting(under, setting.name.as_str(), &setting.value)).collect();
+                let settings: Vec<String> =
+                    kind.settings.iter().map(|setting| self.vxlan_setting(under, setting.name.as_str(), &setting.value)).collect();
                 let settings = settings.join(" ");
                 script.line(format_args!("{} link add {ours} netns {} type vxlan {settings}", self.machines[under].ip(), machine.name()));
             }
@@ -130,7 +134,10 @@ impl<'a> Plan<'a> {
             }
             other => {
                 let other = if other.is_empty() { "no kind" } else { other };
-                script.missing(format_args!("`{}` in `{}`, a link of {other}, which cannot be made by these programs or not fully seen", link.name, machine.netns));
+                script.missing(format_args!(
+                    "`{}` in `{}`, a link of {other}, which cannot be made by these programs or not fully seen",
+                    link.name, machine.netns
+                ));
                 self.given_up.insert((place, link.index));
                 return;
             }
@@ -183,7 +190,8 @@ fn words(link: &Link) -> String {
 
 /// The settings that a new one would not have.
 fn changed(details: &Details, of_a_new_one: &[(&str, &str)]) -> String {
-    let changed = of_a_new_one.iter().filter_map(|(word, usual)| details.get(word).filter(|value| value != usual).map(|value| (word, value)));
+    let changed =
+        of_a_new_one.iter().filter_map(|(word, usual)| details.get(word).filter(|value| value != usual).map(|value| (word, value)));
     changed.map(|(word, value)| format!(" {word} {value}")).collect()
 }
 

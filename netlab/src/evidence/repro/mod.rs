@@ -90,7 +90,8 @@ set_sysctls() { inside "$1" sysctl -qw "${@:2}" || echo "repro.sh: not all sysct
 /// The script that builds what the machines have, and repeats the probe that failed.
 pub(super) fn script(title: &str, machines: &[Netns], failed: Option<&(String, Probe)>) -> io::Result<String> {
     let defaults = Defaults::of_the_kernel()?;
-    let machines: Vec<_> = machines.iter().map(|netns| Machine::read(netns, machines, &defaults)).collect::<Result<_>>().map_err(io::Error::other)?;
+    let machines: Vec<_> =
+        machines.iter().map(|netns| Machine::read(netns, machines, &defaults)).collect::<Result<_>>().map_err(io::Error::other)?;
     let mut script = Script(format!(
         "#!/usr/bin/env bash\n# {title}: the lab of its failure, by hand. Needs no root, but unshare and nsenter (util-linux), ip and bridge (iproute2),\n\
          # sysctl, and nft where there are rules.\n#\n\

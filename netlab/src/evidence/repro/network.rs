@@ -134,7 +134,8 @@ fn is_learned_or_given(entry: &FdbEntry, machine: &Machine<'_>) -> bool {
     let given = entry.state == NeighbourState::Permanent && entry.dst.is_none() && (is_group || links.iter().any(is_own));
     // The far end that a tunnel was made with.
     let made_with = link.kind.as_ref().and_then(|kind| kind.get("remote").or(kind.get("group")));
-    let default_remote = entry.mac == "00:00:00:00:00:00" && made_with.is_some_and(|far| entry.dst.is_some_and(|dst| dst.to_string() == far));
+    let default_remote =
+        entry.mac == "00:00:00:00:00:00" && made_with.is_some_and(|far| entry.dst.is_some_and(|dst| dst.to_string() == far));
     let set = matches!(entry.state, NeighbourState::Permanent | NeighbourState::Noarp);
     !set || given || default_remote
 }
@@ -173,8 +174,7 @@ fn route_words(route: &Route) -> Option<String> {
 }
 
 fn rules(script: &mut Script, machine: &Machine<'_>) {
-    let families: [(&str, _, &[&str]); 2] =
-        [("", machine.netns.rules(), &RULES_IPV4), ("-6 ", machine.netns.rules_ipv6(), &RULES_IPV6)];
+    let families: [(&str, _, &[&str]); 2] = [("", machine.netns.rules(), &RULES_IPV4), ("-6 ", machine.netns.rules_ipv6(), &RULES_IPV6)];
     for (family, listed, usual) in families {
         match listed {
             Ok(listed) => changed_rules(script, &format!("{} {family}rule", machine.ip()), &listed, usual),

@@ -20,7 +20,10 @@ fn again(script: &mut Script, netns: &str, probe: &Probe) {
     }
     let netns = quoted(netns);
     script.line("# shellcheck disable=SC2016 # the inner shell's own variable");
-    script.line(format_args!("if inside {netns} {}; then\n  echo 'repro.sh: the probe was answered'\nelse\n  echo 'repro.sh: the probe was not answered'\nfi", command(&asked)));
+    script.line(format_args!(
+        "if inside {netns} {}; then\n  echo 'repro.sh: the probe was answered'\nelse\n  echo 'repro.sh: the probe was not answered'\nfi",
+        command(&asked)
+    ));
 }
 
 fn command(asked: &Asked<'_>) -> String {
@@ -35,7 +38,10 @@ fn command(asked: &Asked<'_>) -> String {
     let place = format!("{}/{port}", host.trim_matches(['[', ']']));
     let talk = match asked.kind {
         "udp" => format!("exec 3<>/dev/udp/{place}; echo netlab >&3; read -r -t 1 -u 3 line; echo \"$line\""),
-        "http" => format!("exec 3<>/dev/tcp/{place}; printf 'GET {} HTTP/1.0\\r\\n\\r\\n' >&3; read -r -t 2 -u 3 line; echo \"$line\"", asked.path),
+        "http" => format!(
+            "exec 3<>/dev/tcp/{place}; printf 'GET {} HTTP/1.0\\r\\n\\r\\n' >&3; read -r -t 2 -u 3 line; echo \"$line\"",
+            asked.path
+        ),
         _ if asked.greeted => format!("exec 3<>/dev/tcp/{place}; read -r -t 2 -u 3 line; echo \"$line\""),
         _ => format!("exec 3<>/dev/tcp/{place}"),
     };
