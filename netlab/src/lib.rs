@@ -32,6 +32,7 @@
 //! | the connections that a machine remembers and rewrites | [`Netns::connections`], [`Flow`], [`conntrack`] |
 //! | the packets | [`Capture`] |
 //! | why a connection fails | [`Netns::explain`] |
+//! | pictures of the lab and of what its packets did | [`draw`] |
 //!
 //! Fixtures carry traffic when their constructor returns and are undone when they are dropped: bind them to a name. An [`Error`] says what
 //! could not be done, at which line of the test, why, and what helps.
@@ -47,6 +48,7 @@ pub mod capture;
 mod cidr;
 pub mod conntrack;
 mod device;
+pub mod draw;
 mod dummy;
 mod endpoint;
 mod entry;
@@ -83,6 +85,7 @@ mod rule;
 mod ruleset;
 mod serve;
 pub mod snapshot;
+mod sockets;
 mod sys;
 mod sysctl;
 #[cfg(feature = "tokio")]

@@ -324,6 +324,13 @@ fn open(work: Work, address: SocketAddr, binding: Binding, identity: Identity) -
     })
 }
 
+/// The name of the responder that has this socket, and what it speaks.
+pub(crate) fn name_at(netns: &Netns, udp: bool, address: SocketAddr) -> Option<String> {
+    let live = lock(&LIVE);
+    let it = |info: &Arc<Info>| info.speaks.is_udp() == udp && info.address == address && info.netns.is_same(netns);
+    live.iter().filter_map(Weak::upgrade).find(it).map(|info| info.name.clone())
+}
+
 /// Says who has the port, or which addresses there are.
 fn explain(e: Error, netns: &Netns, udp: bool, wanted: SocketAddr) -> Error {
     match e.errno() {

@@ -1,0 +1,7 @@
+//! Drawings of labs: what is in them is what the kernel has, and they can be read.
+
+mod effects;
+mod labs;
+mod picture;
+mod shape;
+mod snapshots;
