@@ -70,10 +70,9 @@ fi
 echo "== one thing broken in netlab"
 for key in ip_forward rp_filter proxy_arp route_localnet bridge-nf-call-iptables; do sysctl "$key"; done
 
-# Rules.
+# Rules: what the stages use. SNAT, REDIRECT, `also_local` and the forgetting of connections have their tests in tests/.
 lower=firewall/lower.rs
 mutant masquerade $lower "MASQUERADE accepts" 's/Target::Masquerade \{ ports, flags \} => Ok\([^\n]*/Target::Masquerade { .. } => verdict(Verdict::Accept),/'
-mutant snat $lower "SNAT accepts" 's/Target::Snat \{ to, flags \} => Ok\([^\n]*/Target::Snat { .. } => verdict(Verdict::Accept),/'
 mutant dnat $lower "DNAT accepts" 's/Target::Dnat \{ to, flags \} => Ok\([^\n]*/Target::Dnat { .. } => verdict(Verdict::Accept),/'
 mutant dnat-port $lower "DNAT keeps the port" 's/t::dnat\(family, translation\(\*to, family\)\?/t::dnat(family, t::To { ports: None, ..translation(*to, family)? }/'
 mutant drop $lower "DROP accepts" 's/Target::Drop => verdict\(Verdict::Drop\)/Target::Drop => verdict(Verdict::Accept)/'
@@ -90,9 +89,7 @@ mutant state $lower "--ctstate is overlooked" 's/Match::State\(states\) => Ok\(m
 mutant local $lower "--dst-type LOCAL is overlooked" 's/Match::AddressType \{ source, types, seen_from \} => [^\n]*/Match::AddressType { .. } => return Ok(Vec::new()),/'
 mutant nth $lower "--mode nth takes the first packet only" 's/m::nth\(\*every, \*packet\)/m::nth(u32::MAX, *packet)/'
 mutant share $lower "--mode random always matches" 's/Match::Share \{ share, of \} => [^\n]*/Match::Share { .. } => return Ok(Vec::new()),/'
-mutant also-local firewall/draft.rs "no DNAT for the machine itself" 's/if self\.also_local \{/if false \&\& self.also_local {/'
 mutant policy firewall/policy.rs "the policy stays ACCEPT" 's/fn put\(netns: &Netns, name: &ChainName, accept: bool\)([^\n]*)\n/fn put(netns: \&Netns, name: \&ChainName, _accept: bool)$1\n    let accept = true;\n/'
-mutant forget firewall/connections.rs "old connections outlive a new rule" 's/families\.into_iter\(\)\.try_for_each/families.into_iter().take(0).try_for_each/'
 
 # Links, addresses, routes, neighbours.
 mutant hairpin port.rs "hairpin is never on" 's/InfoBridgePort::HairpinMode\(on\)/InfoBridgePort::HairpinMode(false \& on)/'

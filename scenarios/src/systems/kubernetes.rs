@@ -61,6 +61,8 @@ pub(super) const SYSTEMS: &[Stage] = &[
             s.served_as(&client, BY_NODE_1, NODE_1.pod, "10.244.1.1")?;
             s.served_as(&client, BY_NODE_2, NODE_1.pod, NODE_2.address)?;
             s.listening(&w.machine(NODE_2.name)?, "it listens on these TCP ports", "none")?;
+            // The same port of another machine is none of the node's business.
+            s.not_served(&w.machine(NODE_1.pod)?, &format!("{OUTSIDE_ADDRESS}:30080"), Reason::Silence)?;
             s.without("MASQUERADE");
             for node in [NODE_1, NODE_2] {
                 w.take::<Rules>(&format!("{MASQUERADE} on {}", node.name))?.close()?;

@@ -1,6 +1,6 @@
 //! Networks that travel inside of others.
 
-use netlab::capture::{any, icmp, vxlan};
+use netlab::capture::{any, icmp, udp, vxlan};
 use netlab::{Bridge, Capture, Fdb, IcmpKind, Ipip, Route, Vxlan};
 
 use super::nodes::{LAN, NODE_1, NODE_2, Node, nodes, pod, routed};
@@ -41,6 +41,7 @@ pub(super) const SYSTEMS: &[Stage] = &[
             let packets = capture.stop()?;
             let carried = packets.count(vxlan().vni(VNI).inner(icmp().echo_request().to(POD_2)).incoming())?;
             s.equals("between the nodes the ping travels inside of VXLAN", carried, 1)?;
+            s.equals("in UDP to port 4789", packets.count(udp().to_port(4789).incoming())?, packets.count(vxlan().incoming())?)?;
             s.equals("and nothing of the containers passes bare", packets.count(any().to(POD_2))?, 0)?;
             let links = w.machine(NODE_1.name)?.links()?;
             let mtu = links.iter().find(|link| link.name == "vxlan0").map_or(0, |link| link.mtu);
