@@ -95,7 +95,6 @@ mutant policy firewall/policy.rs "the policy stays ACCEPT" 's/fn put\(netns: &Ne
 mutant hairpin port.rs "hairpin is never on" 's/InfoBridgePort::HairpinMode\(on\)/InfoBridgePort::HairpinMode(false \& on)/'
 mutant isolated port.rs "ports are never isolated" 's/InfoBridgePort::Isolated\(on\)/InfoBridgePort::Isolated(false \& on)/'
 mutant prefix addr.rs "an address has a /32 for its /24" 's/(let mut message = messages::address\([^\n]*\n)/$1        if message.header.prefix_len == 24 { message.header.prefix_len = 32; }\n/'
-mutant mtu iface.rs "the MTU is the usual one" 's/self\.mtu\.map\(LinkAttribute::Mtu\)/self.mtu.filter(|_| false).map(LinkAttribute::Mtu)/'
 mutant mac iface.rs "the MAC address is by chance" 's/self\.mac\.map\(\|mac\|/self.mac.filter(|_| false).map(|mac|/'
 mutant gateway iface.rs "no default route" 's/addresses\.chain\(gateways\)/addresses.chain(gateways.take(0))/'
 mutant blackhole route.rs "a blackhole answers unreachable" 's/message\.header\.kind = self\.kind;/message.header.kind = if self.kind == RouteType::BlackHole { RouteType::Unreachable } else { self.kind };/'
