@@ -40,17 +40,28 @@ impl Plan {
         ChainName::new(TableName::new(self.family, &self.table), &self.chain)
     }
 
-    /// The chain to which packets go that meet the rule.
-    pub(crate) fn leads_to(&self) -> Option<ChainName> {
-        match &self.target {
-            Some(Target::Jump(chain) | Target::Goto(chain)) => Some(ChainName::new(self.chain_name().table, chain)),
+    /// The chains to which packets go that meet the rule.
+    pub(crate) fn leads_to(&self) -> Vec<ChainName> {
+        let chains = match &self.target {
+            Some(Target::Jump(chain) | Target::Goto(chain)) => std::slice::from_ref(chain),
+            Some(Target::GotoEach { chains, .. }) => chains,
+            _ => &[],
+        };
+        chains.iter().map(|chain| ChainName::new(self.chain_name().table, chain)).collect()
+    }
+
+    /// The sets and maps without which the rule cannot be.
+    fn sets(&self) -> Vec<SetName> {
+        let map = match &self.target {
+            Some(Target::Vmap(map)) => Some(SetName { table: self.chain_name().table, set: map.clone() }),
             _ => None,
-        }
+        };
+        self.memories().into_iter().map(|(name, _)| name).chain(map).collect()
     }
 
     /// The chains without which the rule cannot be.
     pub(crate) fn needs(&self) -> Vec<ChainName> {
-        [Some(self.chain_name()), self.leads_to()].into_iter().flatten().collect()
+        std::iter::once(self.chain_name()).chain(self.leads_to()).collect()
     }
 }
 
@@ -117,13 +128,13 @@ pub(crate) fn install(netns: &Netns, orders: &[Order]) -> Result<Vec<Installed>,
 /// Chains and sets are needed by one rule more.
 fn hold(owned: &mut Owned, plan: &Plan) {
     plan.needs().iter().for_each(|chain| owned.hold(chain));
-    plan.memories().iter().for_each(|(set, _)| owned.memories.hold(set));
+    plan.sets().iter().for_each(|set| owned.memories.hold(set));
 }
 
 /// Chains and sets are needed by one rule less.
 fn release(owned: &mut Owned, plan: &Plan) {
     plan.needs().iter().for_each(|chain| owned.release(chain));
-    plan.memories().iter().for_each(|(set, _)| owned.memories.release(set));
+    plan.sets().iter().for_each(|set| owned.memories.release(set));
 }
 
 /// Makes a chain that must not be there yet, and its table if that is missing; it is held.
@@ -246,8 +257,10 @@ pub(super) fn own(owned: &mut Owned, made: &Made, accept: bool) {
 /// The error with what cures it, where the rule tells.
 fn helped(error: Error, plan: &Plan) -> Error {
     let (missing, misplaced) = (error.errno() == Some(libc::ENOENT), matches!(error.errno(), Some(libc::EOPNOTSUPP | libc::EINVAL)));
-    match (plan.leads_to(), plan.target.as_ref().and_then(Target::where_it_works)) {
-        (Some(chain), _) if missing => error.help(format!("make chain `{chain}` first, with `RuleChain::new`")),
+    let chains: Vec<_> = plan.leads_to().iter().map(|chain| format!("`{chain}`")).collect();
+    match (&plan.target, plan.target.as_ref().and_then(Target::where_it_works)) {
+        (Some(Target::Vmap(map)), _) if missing => error.help(format!("make map `{map}` first, with `VerdictMap::new`")),
+        _ if missing && !chains.is_empty() => error.help(format!("make chain {} first, with `RuleChain::new`", chains.join(", "))),
         (_, Some(place)) if misplaced => error.help(place),
         _ => error,
     }
@@ -387,7 +400,7 @@ pub(crate) fn keep(netns: &Netns, rules: &[Installed]) {
     let mut owned = netns.owned();
     for rule in rules {
         rule.plan.needs().iter().for_each(|chain| owned.disown(chain));
-        rule.plan.memories().iter().for_each(|(set, _)| owned.memories.disown(set));
+        rule.plan.sets().iter().for_each(|set| owned.memories.disown(set));
         release(&mut owned, &rule.plan);
     }
 }

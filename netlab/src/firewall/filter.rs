@@ -32,6 +32,10 @@ fn rule(netns: &Netns, title: impl Into<String>, target: Option<Target>) -> Filt
     PacketRuleBuilder::new(Draft::new(netns, title, "filter", None, target))
 }
 
+fn spread<C: Into<String>>(netns: &Netns, random: bool, chains: impl IntoIterator<Item = C>) -> FilterRuleBuilder {
+    rule(netns, "goto", Some(Target::GotoEach { random, chains: chains.into_iter().map(Into::into).collect() }))
+}
+
 impl PacketRule<Filter> {
     /// Lets packets pass; no later rule of this table's hook sees them. Equals `iptables -A … -j ACCEPT`.
     pub fn accept(netns: &Netns) -> FilterRuleBuilder {
@@ -59,6 +63,27 @@ impl PacketRule<Filter> {
     pub fn goto(netns: &Netns, chain: impl Into<String>) -> FilterRuleBuilder {
         let chain = chain.into();
         rule(netns, format!("goto {chain}"), Some(Target::Goto(chain)))
+    }
+
+    /// Sends packets into several chains of the table in turn, beginning with the first, not back; in a chain of the table `nat` it is
+    /// connections. The same from run to run. Equals `nft add rule … numgen inc mod 2 vmap { 0 : goto CHAIN, 1 : goto CHAIN }`.
+    pub fn goto_each<C: Into<String>>(netns: &Netns, chains: impl IntoIterator<Item = C>) -> FilterRuleBuilder {
+        spread(netns, false, chains)
+    }
+
+    /// Sends packets into several chains of the table by chance, not back; in a chain of the table `nat` it is connections.
+    ///
+    /// Equals `nft add rule … numgen random mod 2 vmap { 0 : goto CHAIN, 1 : goto CHAIN }`.
+    pub fn goto_any<C: Into<String>>(netns: &Netns, chains: impl IntoIterator<Item = C>) -> FilterRuleBuilder {
+        spread(netns, true, chains)
+    }
+
+    /// Sends packets where a [`VerdictMap`](crate::VerdictMap) of the table says; those of which it says nothing meet the next rule.
+    ///
+    /// Equals `nft add rule … ip daddr . meta l4proto . th dport vmap @MAP`.
+    pub fn vmap(netns: &Netns, map: impl Into<String>) -> FilterRuleBuilder {
+        let map = map.into();
+        rule(netns, format!("vmap @{map}"), Some(Target::Vmap(map)))
     }
 
     /// Ends the chain for packets: they go on behind the jump that led to it, or meet the policy. Equals `iptables -A … -j RETURN`.

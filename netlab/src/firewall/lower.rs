@@ -3,10 +3,10 @@
 use super::plan::{Match, Plan, Recent, RejectWith, Side, Target, Test, Translation};
 use crate::nft::data::Verdict;
 use crate::nft::expr::{CmpOp, FibResult, PayloadBase};
-use crate::nft::lower::lower;
+use crate::nft::lower::{lower, set::service_map};
 use crate::nft::matches::{self as m, Ports};
 use crate::nft::object::{Rule, Set, set_flags};
-use crate::nft::statement::{Key, Operand, Statement};
+use crate::nft::statement::{Items, Key, Operand, Statement};
 use crate::nft::transaction::LONGEST_COMMENT;
 use crate::nft::types::DataType;
 use crate::nft::{Family, targets as t, template};
@@ -33,7 +33,11 @@ pub(crate) fn named_sets(plan: &Plan) -> Vec<Set> {
         Match::InSet { name, .. } => Some(address_set(plan.family, name)),
         _ => None,
     });
-    named.chain(memories(plan)).collect()
+    let map = match &plan.target {
+        Some(Target::Vmap(name)) => service_map(plan.family, name, &Items::default()).ok(),
+        _ => None,
+    };
+    named.chain(memories(plan)).chain(map).collect()
 }
 
 /// The sets in which the rule remembers addresses, to be made where they are not.
@@ -183,6 +187,8 @@ fn target_of(target: &Target, family: Family) -> Result<Vec<Statement>, String> 
         Target::Return => verdict(Verdict::Return),
         Target::Jump(chain) => verdict(Verdict::Jump(chain.clone())),
         Target::Goto(chain) => verdict(Verdict::Goto(chain.clone())),
+        Target::GotoEach { random, chains } => t::goto_each(*random, chains),
+        Target::Vmap(map) => m::service_vmap(family, map),
         Target::Reject(RejectWith::Port) => Ok(t::reject(family)),
         Target::Reject(RejectWith::Code(code)) => Ok(t::reject_with(family, *code)),
         Target::Reject(RejectWith::TcpReset) => Ok(t::reject_with_reset()),

@@ -15,6 +15,7 @@ mod policy;
 mod rule;
 mod rules;
 mod standard;
+mod vmap;
 mod words;
 
 pub use chain::{RuleChain, RuleChainBuilder};
@@ -23,4 +24,5 @@ pub use nat::{NatRule, NatRuleBuilder};
 pub use policy::{Policy, PolicyBuilder};
 pub use rule::{Filter, Nat, PacketRule};
 pub use rules::{Mixed, Rules, RulesBuilder};
+pub use vmap::VerdictMap;
 pub use words::PacketRuleBuilder;

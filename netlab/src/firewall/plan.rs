@@ -117,6 +117,13 @@ pub(crate) enum Target {
     Return,
     Jump(String),
     Goto(String),
+    /// Into these chains in turn, or by chance.
+    GotoEach {
+        random: bool,
+        chains: Vec<String>,
+    },
+    /// Where a map of the table says.
+    Vmap(String),
     Reject(RejectWith),
     Masquerade {
         ports: Option<Ports>,

@@ -7,7 +7,8 @@ use std::str::FromStr;
 use ipnet::IpNet;
 
 use super::data::Verdict;
-use super::expr::{CmpOp, CtKey, FibResult, MetaKey};
+use super::expr::{CmpOp, CtKey, FibResult, MetaKey, PayloadBase};
+use super::family::Family;
 use super::statement::{Gives, Item, Items, Key, Operand, SetRef, Statement};
 use super::template;
 use super::types::DataType;
@@ -325,6 +326,26 @@ pub(crate) fn vmap(key: Key, verdicts: Vec<(Vec<u8>, Verdict)>) -> Statement {
     let item = |(value, verdict)| Item { gives: Some(Gives::Verdict(verdict)), ..Item::value(value) };
     let items = Items { items: verdicts.into_iter().map(item).collect(), data_types: Vec::new() };
     Statement::VerdictMap { key, map: SetRef::Anonymous(items) }
+}
+
+/// The types of a map's key that is made for [`service_vmap`].
+pub(crate) fn service_key_types(family: Family) -> Result<[DataType; 3], String> {
+    let address = match family {
+        Family::Ip => DataType::Ipv4,
+        Family::Ip6 => DataType::Ipv6,
+        _ => return Err(format!("a map by address is of the family ip or ip6, not {family}")),
+    };
+    Ok([address, DataType::Protocol, DataType::Service])
+}
+
+/// Sends the packet where a map says for its destination, its protocol and its port.
+pub(crate) fn service_vmap(family: Family, map: &str) -> Matched {
+    // The first two fields of all protocols with ports are these.
+    const DESTINATION_PORT: Key = Key::Payload { base: PayloadBase::TRANSPORT, offset: 16, bits: 16, field: None };
+    service_key_types(family)?;
+    let address = header(if family == Family::Ip6 { "ip6" } else { "ip" }, "daddr")?;
+    let key = Key::Concat(vec![address, Key::Meta(MetaKey::L4PROTO), DESTINATION_PORT]);
+    Ok(Statement::VerdictMap { key, map: SetRef::Named(map.to_owned()) })
 }
 
 /// The match turned round.

@@ -4,9 +4,10 @@ use std::net::IpAddr;
 
 use ipnet::Ipv6Net;
 
+use super::data::Verdict;
 use super::expr::{CtKey, MetaKey, NatKind, RejectKind, XtTarget};
 use super::family::Family;
-use super::matches::Ports;
+use super::matches::{Ports, numgen, vmap};
 use super::statement::{Gives, Item, Items, Key, SetRef, Source, Statement};
 use super::types::DataType;
 
@@ -84,6 +85,16 @@ pub(crate) fn dnat_each(random: bool, to: &[(IpAddr, Option<u16>)]) -> Result<St
     let address = Some(Source::Key(Key::Map { key, map }));
     let family = nat_family(Family::Inet, Some(*first));
     Ok(Statement::Nat { kind: NatKind::DESTINATION, family, address, port: None, flags: 0 })
+}
+
+/// Spreads packets over several chains, by a counter or at random.
+pub(crate) fn goto_each(random: bool, chains: &[String]) -> Result<Statement, String> {
+    let modulus = u32::try_from(chains.len()).map_err(|_| "too many chains".to_owned())?;
+    let verdict = |(place, chain): (u32, &String)| (place.to_be_bytes().to_vec(), Verdict::Goto(chain.clone()));
+    match modulus {
+        0 => Err("no chain is given".to_owned()),
+        _ => Ok(vmap(numgen(random, modulus, 0), (0..).zip(chains).map(verdict).collect())),
+    }
 }
 
 fn nat_family(family: Family, address: Option<IpAddr>) -> Family {

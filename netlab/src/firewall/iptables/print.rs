@@ -287,6 +287,7 @@ fn target_of(family: Family, target: &Target) -> Result<String, String> {
         }
         Target::Snat { to, flags } => format!("-j SNAT --to-source {}{}", translation(*to), nat_flags(*flags)),
         Target::Dnat { to, flags } => format!("-j DNAT --to-destination {}{}", translation(*to), nat_flags(*flags)),
+        Target::GotoEach { .. } | Target::Vmap(_) => return Err("iptables has no verdict maps".to_owned()),
         Target::DnatEach { .. } => return Err("iptables spreads connections over several destinations by several rules".to_owned()),
         Target::Tproxy { address, port, mark } => {
             let address = address.map_or_else(String::new, |address| format!(" --on-ip {address}"));

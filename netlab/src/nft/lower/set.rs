@@ -2,11 +2,16 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::super::family::Family;
 use super::super::items::{Layout, elements};
+use super::super::matches::service_key_types;
 use super::super::object::{Set, set_flags};
 use super::super::statement::{Gives, Items, Key};
 use super::super::types::DataType;
 use super::super::userdata;
+
+/// `NFT_DATA_VERDICT`: that a map gives verdicts.
+const VERDICT: u32 = 0xffff_ff00;
 
 /// Stands for an anonymous set within one transaction.
 static SET_ID: AtomicU32 = AtomicU32::new(1);
@@ -21,6 +26,13 @@ pub(crate) fn declared(name: &str, types: &[DataType], items: &Items, interval: 
     let mut set = Set { name: name.to_owned(), ..described(types, &parts, key_len, items, flags, host_key) };
     set.elements = elements(items, &Layout::of_types(types, key_len, false), set.flags);
     Ok(set)
+}
+
+/// A verdict map that a table declares, by destination, protocol and port.
+pub(crate) fn service_map(family: Family, name: &str, items: &Items) -> Result<Set, String> {
+    let set = declared(name, &service_key_types(family)?, items, false)?;
+    // Also where it has no elements yet, from which one would see it.
+    Ok(Set { flags: set.flags | set_flags::MAP, data_type: Some(VERDICT), data_len: None, ..set })
 }
 
 /// A set or map that belongs to one rule.
@@ -66,7 +78,7 @@ fn described(types: &[DataType], parts: &[usize], key_len: usize, items: &Items,
         flags: flags | flag(set_flags::MAP, is_map) | flag(set_flags::CONCAT, types.len() > 1),
         key_type: DataType::concat(types),
         key_len: length(key_len),
-        data_type: is_map.then(|| if verdicts { 0xffff_ff00 } else { DataType::concat(&items.data_types) }),
+        data_type: is_map.then(|| if verdicts { VERDICT } else { DataType::concat(&items.data_types) }),
         data_len: (is_map && !verdicts).then(|| length(if items.gives_ranges() { 2 * data_len } else { data_len })),
         fields: if types.len() > 1 { parts.iter().map(|bytes| length(*bytes)).collect() } else { Vec::new() },
         userdata,
