@@ -105,6 +105,7 @@ pub use capture::Capture;
 pub use conntrack::{Connection, Connections, Flow};
 pub use dummy::Dummy;
 pub use error::{Error, Result};
+pub use evidence::pause;
 pub use explain::Explanation;
 pub use fdb::{Fdb, FdbBuilder};
 pub use files::PrivateFile;

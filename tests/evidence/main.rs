@@ -4,5 +4,6 @@
 
 mod child;
 mod folder;
+mod pause;
 mod repro;
 mod victims;

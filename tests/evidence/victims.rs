@@ -175,3 +175,20 @@ fn everything() -> Result<()> {
     host.probe(Probe::udp("10.0.0.4:7000").within(Duration::from_millis(100)))?;
     Ok(())
 }
+
+#[netlab::test(timeout = "2s")]
+#[ignore = "waits for somebody"]
+fn pauses() -> Result<()> {
+    let lab = lab()?;
+    let _own = lab.server.file("/etc/resolv.conf").write("nameserver 10.0.0.9\n")?;
+    netlab::pause();
+    println!("it went on");
+    Ok(())
+}
+
+#[netlab::test(timeout = "2s")]
+#[ignore = "waits for somebody"]
+fn panics_slowly() {
+    let lab = lab().unwrap();
+    assert_eq!(lab.laptop.name(), "somebody else");
+}

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::io;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
@@ -98,6 +99,22 @@ fn look(test: &str, sender: &Sender<Part>) {
 /// Handles of our own: the test's may be locked by a thread that does not go on.
 fn machines() -> io::Result<Vec<Netns>> {
     Netns::live()?.iter().map(Netns::twin).collect()
+}
+
+/// Where the namespaces are open in this process: their names, and the descriptors of their networks and of mounts of their own.
+pub(super) fn doors() -> Vec<(String, RawFd, Option<RawFd>)> {
+    let (sender, doors) = mpsc::channel();
+    let look = move || {
+        COLLECTS.set(true);
+        let live = namespace::follow_main_thread().and_then(|()| Netns::live()).unwrap_or_default();
+        let door = |netns: &Netns| {
+            let mounts = netns.mounts().get().map(|mounts| mounts.as_fd().as_raw_fd());
+            (netns.name().to_owned(), netns.as_fd().as_raw_fd(), mounts)
+        };
+        sender.send(live.iter().map(door).collect()).unwrap_or_default();
+    };
+    let started = thread::Builder::new().name(THREAD.to_owned()).spawn(look);
+    started.ok().and_then(|_| doors.recv_timeout(PATIENCE).ok()).unwrap_or_default()
 }
 
 fn logs() -> Vec<(String, String)> {

@@ -8,11 +8,13 @@
 //! | variable | value |
 //! |---|---|
 //! | `NETLAB_EVIDENCE` | the folder in place of `target/netlab`; `0`: none is written |
+//! | `NETLAB_PAUSE` | `fail`: a test that fails waits, with its lab as it is, for somebody who looks around |
 //! | `NETLAB_KEEP` | `always`: also for tests that pass, from before the first of their last drops |
 #![cfg_attr(not(target_os = "linux"), allow(dead_code))]
 
 mod collect;
 mod folder;
+mod pause;
 mod repro;
 mod state;
 mod sysctls;
@@ -28,6 +30,9 @@ use crate::error::{self, Last};
 use crate::netns::{Netns, lock};
 use crate::teardown::{self, Moment};
 use collect::Snapshot;
+use pause::Pauser;
+pub use pause::pause;
+pub(crate) use pause::{PID, Pause};
 
 /// A test may panic and recover so often with the lab being looked at each time.
 const LOOKS: u32 = 16;
@@ -69,6 +74,7 @@ struct Keeper {
     failure: Option<Failure>,
 }
 
+static PAUSES: AtomicBool = AtomicBool::new(false);
 static KEEPER: Mutex<Option<Keeper>> = Mutex::new(None);
 static ALWAYS: AtomicBool = AtomicBool::new(false);
 /// The last error, by its number, for which the lab was looked at.
@@ -77,11 +83,14 @@ static SEEN_USES: AtomicU64 = AtomicU64::new(0);
 static TAKEN: AtomicU32 = AtomicU32::new(0);
 
 /// Keeps evidence of the test that this process is about to run.
-pub(crate) fn begin(subject: Subject) {
+pub(crate) fn begin(subject: Subject, pauser: Pauser) {
+    pause::through(subject, pauser);
     let asked = env::var_os("NETLAB_EVIDENCE");
-    if asked.as_ref().is_some_and(|asked| asked == "0") {
+    let pauses = env::var_os("NETLAB_PAUSE").is_some_and(|pause| pause == "fail");
+    if asked.as_ref().is_some_and(|asked| asked == "0") && !pauses {
         return;
     }
+    PAUSES.store(pauses, Ordering::Relaxed);
     ALWAYS.store(env::var_os("NETLAB_KEEP").is_some_and(|keep| keep == "always"), Ordering::Relaxed);
     *lock(&KEEPER) = Some(Keeper { subject, asked, snapshot: None, failure: None });
     teardown::watch(at_a_drop);
@@ -104,6 +113,7 @@ fn at_a_drop(moment: Moment) {
             let error = error::on_their_way().filter(|made| SEEN_ERROR.swap(*made, Ordering::Relaxed) != *made);
             if error.is_some() {
                 look("an error was on its way out of the test");
+                pause_if_asked("an error is on its way out of the test");
             } else if ALWAYS.load(Ordering::Relaxed) && SEEN_USES.load(Ordering::Relaxed) != Netns::uses() {
                 look("a fixture was about to be dropped");
             }
@@ -125,10 +135,18 @@ fn at_a_panic(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(|place| (place.file().to_owned(), place.line()));
     let thread = thread::current();
     let who = thread.name().unwrap_or("a thread without a name").to_owned();
+    let at = place.as_ref().map(|(file, line)| format!(" at {file}:{line}")).unwrap_or_default();
     if let Some(keeper) = &mut *lock(&KEEPER) {
         keeper.failure = Some(Failure { text: text.to_owned(), place });
     }
     look(&format!("`{who}` had panicked, before its stack was unwound"));
+    pause_if_asked(&format!("`{who}` panicked{at}: {text}"));
+}
+
+fn pause_if_asked(why: &str) {
+    if PAUSES.load(Ordering::Relaxed) {
+        pause::wait(why);
+    }
 }
 
 /// Looks at the lab and keeps what it sees in place of what was seen before.
@@ -165,6 +183,7 @@ pub(crate) fn end(end: End) {
         End::Failed => Some(keeper.failure.take().unwrap_or_default()),
         End::Late(text) => {
             keeper.snapshot = Some(collect::now(subject.path, "its time was up"));
+            pause_if_asked(&text);
             Some(Failure { text, place: None })
         }
     };
@@ -178,6 +197,9 @@ pub(crate) fn end(end: End) {
              looked at before",
         )
     });
+    if keeper.asked.as_ref().is_some_and(|asked| asked == "0") {
+        return;
+    }
     match folder::write(subject.path, keeper.asked.as_deref(), &head(subject, failure.as_ref(), &snapshot), &snapshot) {
         Ok(place) => eprintln!("netlab: evidence is in {}", place.display()),
         Err(why) => eprintln!("netlab: no evidence is kept: {why}"),

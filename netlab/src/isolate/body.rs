@@ -11,9 +11,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::supervise::Door;
-use super::wire::{Report, human};
+use super::wire::{Pausing, Report, human};
 use super::{Case, needs};
-use crate::evidence::{self, End, Subject};
+use crate::evidence::{self, End, Pause, Subject};
 use crate::sys::child::Bell;
 use crate::sys::poll;
 use crate::sys::process::{self, Lone};
@@ -56,18 +56,25 @@ impl Legacy {
 }
 
 /// Runs the test and leaves its report; the exit code is the process's, which nobody but a debugger reads.
-pub(super) fn run(lone: &Lone, case: &'static Case, legacy: Legacy, door: &Door) -> i32 {
+pub(super) fn run(lone: &Lone, case: &'static Case, legacy: Legacy, door: Door) -> i32 {
+    let door = Arc::new(door);
     let Ok(report_file) = legacy.accept(lone) else { return 101 };
     if !case.host {
         sys::declare_machine_ours();
     }
-    let report = needs::missing(case.needs).map_or_else(|| observed(case, door), Report::Unsupported);
+    let report = needs::missing(case.needs).map_or_else(|| observed(case, &door), Report::Unsupported);
     let written = report.write(&report_file);
     i32::from(written.is_err() || report != Report::Returned(0))
 }
 
-fn observed(case: &'static Case, door: &Door) -> Report {
-    evidence::begin(Subject { path: case.path, file: case.file, line: case.line, should_panic: case.should_panic });
+fn observed(case: &'static Case, door: &Arc<Door>) -> Report {
+    let speaker = door.clone();
+    let pausing = move |pause: Option<Pause>| {
+        let pausing = pause.map_or(Pausing::Over, |pause| Pausing::Begins { file: pause.file, text: pause.text });
+        speaker.tell(&pausing)
+    };
+    let subject = Subject { path: case.path, file: case.file, line: case.line, should_panic: case.should_panic };
+    evidence::begin(subject, Box::new(pausing));
     let report = on_thread(case, door);
     match &report {
         Report::Returned(0) => evidence::end(End::Passed),

@@ -14,7 +14,8 @@ use super::Case;
 use super::body::encode_environment;
 use super::outcome::{self, Verdict};
 use super::supervise::Reach;
-use super::wire::{Ended, Ready, Report, Request};
+use super::visit::Visit;
+use super::wire::{Ended, Pausing, Ready, Report, Request};
 use super::zygote::{self, Kind};
 use crate::sys::channel::{self, Channel};
 use crate::sys::machine::Denied;
@@ -24,6 +25,8 @@ use crate::sys::{poll, process};
 const REACH_DEADLINE: Duration = Duration::from_secs(30);
 /// What a supervisor may take, beside the test's own time, to end what a test started.
 const END_GRACE: Duration = Duration::from_secs(30);
+/// Longer than anybody looks around.
+const EVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// Machines that stand by beside those in use: made while a test runs, they save the next one the wait.
 const AHEAD: usize = 1;
 
@@ -231,20 +234,30 @@ impl Line {
     }
 
     /// Prints what the test prints, so that libtest captures it, until the test has ended.
-    fn pump(&self, mut output: Option<PipeReader>, deadline: Instant) -> Result<Ended, Trouble> {
+    fn pump(&self, mut output: Option<PipeReader>, mut deadline: Instant) -> Result<Ended, Trouble> {
         let mut printer = Printer::default();
+        let mut visit: Option<Visit> = None;
         let ended = loop {
-            let [printed, told] = match &output {
-                Some(reader) => poll::readable([reader.as_fd(), self.channel.as_fd()], deadline)?,
-                None => [false, self.channel.wait(deadline)?],
-            };
+            let until = if visit.is_some() { Instant::now() + EVER } else { deadline };
+            // What is not there is not asked twice: a connection stands in.
+            let line = self.channel.as_fd();
+            let reader = output.as_ref().map_or(line, AsFd::as_fd);
+            let keyboard = visit.as_ref().and_then(Visit::keyboard);
+            let [printed, typed, told] = poll::readable([reader, keyboard.as_ref().map_or(line, AsFd::as_fd), line], until)?;
+            let (printed, typed) = (printed && output.is_some(), typed && keyboard.is_some());
             if printed && !printer.print_from(&mut output)? {
                 output = None;
             }
-            if told {
-                break self.ended()?;
+            if let Some(visit) = visit.as_mut().filter(|_| typed) {
+                visit.read_key();
             }
-            if !printed {
+            if told {
+                match self.news()? {
+                    News::Ended(ended) => break ended,
+                    News::Pausing(Pausing::Begins { file, text }, descriptors) => visit = Some(Visit::begin(file, &text, &descriptors)),
+                    News::Pausing(Pausing::Over, _) => deadline += visit.take().map(|visit| visit.since.elapsed()).unwrap_or_default(),
+                }
+            } else if !printed && !typed {
                 return Err(Trouble::Broken("the test's machine neither ran the test nor ended it in time".to_owned()));
             }
         };
@@ -253,11 +266,20 @@ impl Line {
         Ok(ended)
     }
 
-    fn ended(&self) -> Result<Ended, Trouble> {
+    fn news(&self) -> Result<News, Trouble> {
         let message = self.channel.receive()?;
-        let ended = message.and_then(|message| Ended::decode(&message.bytes));
-        ended.ok_or_else(|| Trouble::Broken("the test's machine was killed from outside".to_owned()))
+        let news = message.and_then(|message| match Pausing::decode(&message.bytes) {
+            Some(pausing) => Some(News::Pausing(pausing, message.descriptors)),
+            None => Ended::decode(&message.bytes).map(News::Ended),
+        });
+        news.ok_or_else(|| Trouble::Broken("the test's machine was killed from outside".to_owned()))
     }
+}
+
+/// What comes from the machine of a test that runs.
+enum News {
+    Ended(Ended),
+    Pausing(Pausing, Vec<OwnedFd>),
 }
 
 fn file_with(bytes: &[u8]) -> io::Result<File> {

@@ -80,7 +80,7 @@ mod linux {
     use super::Machine;
     use crate::error::{Error, Result};
     use crate::isolate::refusal;
-    use crate::isolate::supervise::{self, Reach};
+    use crate::isolate::supervise::{self, Owner, Reach};
     use crate::isolate::wire::{Ended, human};
     use crate::sys::channel::anonymous_file;
     use crate::sys::machine::{self, Denied, Maker, Step};
@@ -105,7 +105,8 @@ mod linux {
         let first_process = || {
             supervised = Some(process::die_with(caller.as_fd()).map_err(|e| Step::Process.denied(&e)).and_then(|()| {
                 machine::furnish(maker, &machine.hostname)?;
-                Ok(supervise::run(&lone, Reach::Machine, machine.timeout, caller.as_fd(), |_| body(f, &report)))
+                let owner = Owner { gone: caller.as_fd(), tell: &|_| {} };
+                Ok(supervise::run(&lone, Reach::Machine, machine.timeout, owner, |_| body(f, &report)))
             }));
             0
         };

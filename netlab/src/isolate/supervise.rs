@@ -4,8 +4,8 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use super::wire::Ended;
-use crate::sys::channel::Channel;
+use super::wire::{Ended, Pausing};
+use crate::sys::channel::{Channel, Message};
 use crate::sys::hang::Answers;
 use crate::sys::poll;
 use crate::sys::process::{self, ChildSignals, Lone, Pid, Status};
@@ -38,6 +38,8 @@ impl Reach {
 /// What the supervisor of a test says to its body, and back.
 const TIME_IS_UP: &[u8] = b"t";
 const DONE: &[u8] = b"d";
+/// As long as somebody looks around.
+const EVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// The body's end of the connection to its supervisor.
 #[derive(Debug)]
@@ -53,6 +55,12 @@ impl Door {
         // Nobody waits who has gone.
         self.0.send(DONE, &[]).unwrap_or_default();
     }
+
+    /// Stops the clock, and has whoever runs the test told how to look around; [`Pausing::Over`] ends that.
+    pub(super) fn tell(&self, pausing: &Pausing) -> io::Result<()> {
+        let handle = process::own_handle()?;
+        self.0.send(&pausing.encode(), &[handle.as_fd()])
+    }
 }
 
 impl AsFd for Door {
@@ -61,25 +69,20 @@ impl AsFd for Door {
     }
 }
 
-/// Has a body whose time is up say what it has to say. One that does not listen is not waited for.
-fn last_words(body: &Channel, deadline: Instant) {
-    if body.send(TIME_IS_UP, &[]).is_ok() {
-        body.wait(deadline).unwrap_or_default();
-    }
+/// Who waits for the outcome of a body.
+pub(super) struct Owner<'a> {
+    /// It can be read when the owner is gone.
+    pub(super) gone: BorrowedFd<'a>,
+    /// Takes what the body says of a pause.
+    pub(super) tell: &'a dyn Fn(&Message),
 }
 
 /// Runs `body` as a child of the calling process and returns when it and all its descendants are gone.
 ///
 /// The kernel hands every orphan to the caller, as it is the first process of a PID namespace or has asked for it.
 ///
-/// It ends the body when `owner` can be read: whoever waits for the outcome is gone.
-pub(super) fn run(
-    lone: &Lone,
-    reach: Reach,
-    timeout: Duration,
-    owner: BorrowedFd<'_>,
-    body: impl FnOnce(Door) -> i32,
-) -> io::Result<Ended> {
+/// It ends the body when its owner is gone.
+pub(super) fn run(lone: &Lone, reach: Reach, timeout: Duration, owner: Owner<'_>, body: impl FnOnce(Door) -> i32) -> io::Result<Ended> {
     let (inside, door) = Channel::pair()?;
     let signals = ChildSignals::hold()?;
     let deadline = Instant::now() + timeout;
@@ -93,12 +96,13 @@ pub(super) fn run(
             Err(_) => 101,
         }
     })?;
+    let mut watch = Watch { body, signals, owner, door: Some(inside), deadline, paused: None };
     let killed = Status::Killed(libc::SIGKILL);
-    let (status, hung) = match wait(body, deadline, &signals, owner)? {
+    let (status, hung) = match watch.wait()? {
         Waited::Ended(status) => (status, None),
         Waited::Forsaken => (killed, None),
         Waited::Late => {
-            last_words(&inside, Instant::now() + ANSWER_GRACE);
+            watch.last_words()?;
             let hung = answers.map(|answers| answers.collect(body, Instant::now() + ANSWER_GRACE));
             (killed, Some(hung.unwrap_or_default()))
         }
@@ -120,20 +124,88 @@ enum Waited {
     Forsaken,
 }
 
-/// Waits for the body. Orphans that end meanwhile are reaped.
-fn wait(body: Pid, deadline: Instant, signals: &ChildSignals, owner: BorrowedFd<'_>) -> io::Result<Waited> {
-    loop {
-        signals.clear(); // first: who ends after that signals again
-        while let Ok(Some((pid, status))) = process::reap(false) {
-            if pid == body {
-                return Ok(Waited::Ended(status));
+/// What a supervisor has its eye on.
+struct Watch<'a> {
+    body: Pid,
+    signals: ChildSignals,
+    owner: Owner<'a>,
+    /// None when the body has closed its end.
+    door: Option<Channel>,
+    deadline: Instant,
+    /// Since when the clock has stood still.
+    paused: Option<Instant>,
+}
+
+enum Event {
+    Ended(Status),
+    Said(Message),
+    Forsaken,
+    Late,
+}
+
+impl Watch<'_> {
+    /// Waits for the body.
+    fn wait(&mut self) -> io::Result<Waited> {
+        loop {
+            match self.next()? {
+                Event::Ended(status) => return Ok(Waited::Ended(status)),
+                Event::Said(message) => self.hear(&message),
+                Event::Forsaken => return Ok(Waited::Forsaken),
+                Event::Late => return Ok(Waited::Late),
             }
         }
-        match poll::readable([signals.as_fd(), owner], deadline)? {
-            [_, true] => return Ok(Waited::Forsaken),
-            [true, false] => {}
-            [false, false] => return Ok(Waited::Late),
+    }
+
+    /// Has a body whose time is up say what it has to say. One that does not listen is not waited for.
+    fn last_words(&mut self) -> io::Result<()> {
+        self.deadline = Instant::now() + ANSWER_GRACE;
+        if self.door.as_ref().is_none_or(|door| door.send(TIME_IS_UP, &[]).is_err()) {
+            return Ok(());
         }
+        loop {
+            match self.next()? {
+                Event::Said(message) if message.bytes != DONE => self.hear(&message),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// The next that happens. Orphans that end meanwhile are reaped.
+    fn next(&mut self) -> io::Result<Event> {
+        loop {
+            self.signals.clear(); // first: who ends after that signals again
+            while let Ok(Some((pid, status))) = process::reap(false) {
+                if pid == self.body {
+                    return Ok(Event::Ended(status));
+                }
+            }
+            let deadline = if self.paused.is_some() { Instant::now() + EVER } else { self.deadline };
+            let (signals, gone) = (self.signals.as_fd(), self.owner.gone);
+            let [ended, forsaken, said] = match &self.door {
+                Some(door) => poll::readable([signals, gone, door.as_fd()], deadline)?,
+                None => poll::readable([signals, gone], deadline).map(|[ended, forsaken]| [ended, forsaken, false])?,
+            };
+            if forsaken {
+                return Ok(Event::Forsaken);
+            }
+            if said {
+                match self.door.as_ref().map(Channel::receive).transpose()?.flatten() {
+                    Some(message) => return Ok(Event::Said(message)),
+                    None => self.door = None,
+                }
+            } else if !ended {
+                return Ok(Event::Late);
+            }
+        }
+    }
+
+    fn hear(&mut self, message: &Message) {
+        match Pausing::decode(&message.bytes) {
+            Some(Pausing::Begins { .. }) => self.paused = Some(Instant::now()),
+            Some(Pausing::Over) => self.deadline += self.paused.take().map(|since| since.elapsed()).unwrap_or_default(),
+            None => return,
+        }
+        (self.owner.tell)(message);
     }
 }
 

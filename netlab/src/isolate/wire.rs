@@ -33,6 +33,40 @@ pub(super) struct Ended {
     pub(super) hung: Option<String>,
 }
 
+/// From the body to the harness: somebody may look around before the test goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Pausing {
+    /// The clock stands still until the file is gone.
+    Begins {
+        /// Where it lies.
+        file: String,
+        /// What whoever runs the test is told, with [`PID`](crate::evidence::PID) for the process id of the body.
+        text: String,
+    },
+    Over,
+}
+
+impl Pausing {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Begins { file, text } => format!("p{file}\0{text}").into_bytes(),
+            Self::Over => b"r".to_vec(),
+        }
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        match bytes.split_first()? {
+            (b'p', rest) => {
+                let rest = String::from_utf8_lossy(rest).into_owned();
+                let (file, text) = rest.split_once('\0')?;
+                Some(Self::Begins { file: file.to_owned(), text: text.to_owned() })
+            }
+            (b'r', _) => Some(Self::Over),
+            _ => None,
+        }
+    }
+}
+
 /// From the body to the harness, in the report file: it outlives its writer and has no size limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Report {
@@ -160,6 +194,10 @@ mod tests {
         ] {
             assert_eq!(Ended::decode(&ended.encode()), Some(ended));
         }
+        for pausing in [Pausing::Begins { file: "/tmp/paused".to_owned(), text: "two\nlines".to_owned() }, Pausing::Over] {
+            assert_eq!(Pausing::decode(&pausing.encode()), Some(pausing));
+        }
+        assert_eq!(Pausing::decode(&Ended { status: Status::Exited(0), hung: None }.encode()), None);
         let mut file = crate::sys::channel::anonymous_file("netlab-test")?;
         for report in [Report::Panicked(Some("a long message".to_owned())), Report::Returned(7), Report::Panicked(None)] {
             report.write(&file)?;

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use super::Case;
 use super::body::{self, Legacy};
-use super::supervise::{self, Reach};
+use super::supervise::{self, Owner, Reach};
 use super::wire::{Ready, Request};
-use crate::sys::channel::Channel;
+use crate::sys::channel::{Channel, Message};
 use crate::sys::machine::{self, Maker, Step};
 use crate::sys::process::{self, Lone, Stack};
 
@@ -162,7 +162,13 @@ impl Worker {
         };
         let case = process::at_distance(self.first, request.distance);
         let timeout = Duration::from_millis(case.timeout_ms);
-        let ended = supervise::run(&self.lone, reach, timeout, self.channel.as_fd(), |door| body::run(&self.lone, case, legacy, &door))?;
+        let tell = |message: &Message| {
+            let descriptors: Vec<_> = message.descriptors.iter().map(AsFd::as_fd).collect();
+            // A harness that has gone is noticed by its connection.
+            self.channel.send(&message.bytes, &descriptors).unwrap_or_default();
+        };
+        let owner = Owner { gone: self.channel.as_fd(), tell: &tell };
+        let ended = supervise::run(&self.lone, reach, timeout, owner, |door| body::run(&self.lone, case, legacy, door))?;
         self.channel.send(&ended.encode(), &[])?;
         Ok(true)
     }
