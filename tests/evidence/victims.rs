@@ -180,7 +180,7 @@ fn everything() -> Result<()> {
 #[ignore = "waits for somebody"]
 fn pauses() -> Result<()> {
     let lab = lab()?;
-    let _own = lab.server.file("/etc/resolv.conf").write("nameserver 10.0.0.9\n")?;
+    lab.server.file("/etc/resolv.conf").write("nameserver 10.0.0.9\n")?;
     netlab::pause();
     println!("it went on");
     Ok(())

@@ -106,7 +106,10 @@ mod linux {
             supervised = Some(process::die_with(caller.as_fd()).map_err(|e| Step::Process.denied(&e)).and_then(|()| {
                 machine::furnish(maker, &machine.hostname)?;
                 let owner = Owner { gone: caller.as_fd(), tell: &|_| {} };
-                Ok(supervise::run(&lone, Reach::Machine, machine.timeout, owner, |_| body(f, &report)))
+                Ok(supervise::run(&lone, Reach::Machine, machine.timeout, owner, |door| {
+                    drop(door); // nobody here listens to the supervisor
+                    body(f, &report)
+                }))
             }));
             0
         };
