@@ -3,5 +3,6 @@
 mod effects;
 mod labs;
 mod picture;
+mod sequence;
 mod shape;
 mod snapshots;

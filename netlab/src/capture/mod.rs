@@ -47,6 +47,7 @@ pub(crate) use packet::Medium;
 pub use packet::{Direction, Packet, Segmentation};
 use packets::Sites;
 pub use packets::{Losses, Packets};
+pub(crate) use text::Names;
 
 use crate::bridge::Bridge;
 use crate::error::{At, Doing, Error, Result};

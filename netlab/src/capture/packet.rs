@@ -196,6 +196,11 @@ impl Packet {
         self.udp()?.vxlan.as_ref()
     }
 
+    /// What is in it as tcpdump words it, without place and time.
+    pub(crate) fn content(&self, names: &mut text::Names) -> String {
+        text::content(self.decoded(), names)
+    }
+
     /// The comments that a capture file will show beside the packet.
     pub fn comments(&self) -> &[String] {
         &self.comments

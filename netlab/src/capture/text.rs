@@ -30,7 +30,7 @@ fn place_and_content(packet: &Packet, names: &mut Names) -> String {
 
 /// What stands for values that differ from run to run, numbered in the order of their first appearance.
 #[derive(Debug, Default)]
-pub(super) struct Names {
+pub(crate) struct Names {
     on: bool,
     ports: HashMap<u16, usize>,
     ids: HashMap<u16, usize>,
@@ -39,11 +39,11 @@ pub(super) struct Names {
 }
 
 impl Names {
-    pub(super) fn normalising() -> Self {
+    pub(crate) fn normalising() -> Self {
         Self { on: true, ..Self::default() }
     }
 
-    fn port(&mut self, port: u16) -> String {
+    pub(crate) fn port(&mut self, port: u16) -> String {
         if !self.on || port < FIRST_EPHEMERAL {
             return port.to_string();
         }

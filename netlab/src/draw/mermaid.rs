@@ -164,7 +164,6 @@ pub(super) fn quoted(text: &str) -> String {
             '#' => quoted += "#35;",
             ';' => quoted += "#59;",
             '<' => quoted += "#lt;",
-            '>' => quoted += "#gt;",
             '&' => quoted += "#amp;",
             '\n' => quoted += "<br/>",
             c if c.is_control() => quoted.push(' '),

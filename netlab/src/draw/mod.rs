@@ -21,6 +21,8 @@ mod listeners;
 mod mermaid;
 mod model;
 mod scene;
+mod sequence;
 mod svg;
 
 pub use model::{Cable, CableKind, End, Interface, LinkState, Listener, Machine, Mark, Route, RuleCount, Topology};
+pub use sequence::sequence;
