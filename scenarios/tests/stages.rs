@@ -180,6 +180,7 @@ mod systems {
         clusterip = "systems.clusterip",
         session_affinity = "systems.session-affinity",
         hairpin = "systems.hairpin",
+        clusterip_nft = "systems.clusterip-nft",
         network_policy = "systems.network-policy",
         anti_spoofing = "systems.anti-spoofing",
         pod = "systems.pod",

@@ -15,8 +15,8 @@ const OUTSIDE_ADDRESS: &str = "192.168.1.50";
 const BY_NODE_1: &str = "192.168.1.11:30080";
 const BY_NODE_2: &str = "192.168.1.12:30080";
 /// The address of the service, which no interface has.
-const VIP: &str = "10.96.0.10";
-const CHOICE: &str = "the rules of the service";
+pub(super) const VIP: &str = "10.96.0.10";
+pub(super) const CHOICE: &str = "the rules of the service";
 const MASQUERADE: &str = "the masquerade of what is marked";
 pub(super) const WEB_1: &str = "web-1";
 pub(super) const WEB_2: &str = "web-2";
@@ -237,17 +237,17 @@ const SERVICE: &str = ":KUBE-SVC-WEB - [0:0]
 const ASK: &str = "-A KUBE-SVC-WEB -m recent --name KUBE-SEP-1 --rcheck --seconds 10800 --rsource -j KUBE-SEP-1
 -A KUBE-SVC-WEB -m recent --name KUBE-SEP-2 --rcheck --seconds 10800 --rsource -j KUBE-SEP-2";
 
-const BY_TURNS: &str = "-A KUBE-SVC-WEB -m statistic --mode nth --every 2 --packet 0 -j KUBE-SEP-1
+pub(super) const BY_TURNS: &str = "-A KUBE-SVC-WEB -m statistic --mode nth --every 2 --packet 0 -j KUBE-SEP-1
 -A KUBE-SVC-WEB -j KUBE-SEP-2";
 
-const TRANSLATE: &str = "-A KUBE-SEP-1 -p tcp -j DNAT --to-destination 10.244.1.2:80
+pub(super) const TRANSLATE: &str = "-A KUBE-SEP-1 -p tcp -j DNAT --to-destination 10.244.1.2:80
 -A KUBE-SEP-2 -p tcp -j DNAT --to-destination 10.244.1.3:80";
 
 const REMEMBER: &str = "-A KUBE-SEP-1 -p tcp -m recent --name KUBE-SEP-1 --set --rsource -j DNAT --to-destination 10.244.1.2:80
 -A KUBE-SEP-2 -p tcp -m recent --name KUBE-SEP-2 --set --rsource -j DNAT --to-destination 10.244.1.3:80";
 
 /// Gives the service these rules, and takes those that it had.
-fn choose(world: &mut World, rules: &[&str]) -> Result<()> {
+pub(super) fn choose(world: &mut World, rules: &[&str]) -> Result<()> {
     if world.kept::<Rules>(CHOICE).is_ok() {
         world.take::<Rules>(CHOICE)?.close()?;
     }
@@ -257,7 +257,7 @@ fn choose(world: &mut World, rules: &[&str]) -> Result<()> {
 }
 
 /// Whose pages six connections to the service get, one after the other.
-fn six(from: &Netns) -> Result<String> {
+pub(super) fn six(from: &Netns) -> Result<String> {
     Ok((0..6).map(|_| server(from, VIP)).collect::<Result<Vec<_>>>()?.join(" "))
 }
 

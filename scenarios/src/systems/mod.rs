@@ -11,6 +11,7 @@ mod docker;
 mod flannel;
 mod forwarder;
 mod hypervisor;
+mod kube_nft;
 mod kubernetes;
 mod lan;
 mod nodes;
@@ -38,6 +39,7 @@ pub const DOCUMENT: Document = Document {
         calico::SYSTEMS,
         bgp::SYSTEMS,
         kubernetes::SYSTEMS,
+        kube_nft::SYSTEMS,
         policy::SYSTEMS,
         containers::SYSTEMS,
         lan::SYSTEMS,
