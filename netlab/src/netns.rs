@@ -337,7 +337,10 @@ impl Netns {
         lock(&self.0.route).batch(requests)
     }
 
-    pub(crate) fn request(&self, message: RouteNetlinkMessage, flags: u16) -> Result<Vec<RouteNetlinkMessage>, Refusal> {
+    pub(crate) fn request<M>(&self, message: M, flags: u16) -> Result<Vec<M>, Refusal>
+    where
+        M: NetlinkSerializable + NetlinkDeserializable,
+    {
         self.bury();
         lock(&self.0.route).request(message, flags)
     }

@@ -251,6 +251,11 @@ pub enum Cause {
         /// How many bytes it has not read.
         unread: u32,
     },
+    /// The machine is told not to answer pings.
+    EchoIgnored {
+        /// The sysctl that is not 0.
+        sysctl: String,
+    },
     /// The machine sends from an address to which no answer can come.
     WrongSource {
         /// The source that was chosen.

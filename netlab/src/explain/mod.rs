@@ -18,17 +18,33 @@
 //! it ends, the kernel is asked: what the routes answer, which rule said the last word, which neighbours did not answer, what was counted,
 //! who listens. Nothing is guessed: where the evidence does not suffice, there is no [`Finding`], and the text says what is known.
 
+mod case;
 mod cause;
+mod causes;
+mod counters;
+mod diagnose;
 mod finding;
+mod lab;
+mod segment;
+mod simulate;
+mod sockets;
+mod text;
+mod trace;
+mod trail;
+mod tunnel;
+mod tuple;
+mod walk;
 mod words;
 
-use std::fmt;
 use std::panic::Location;
 
 use serde::{Serialize, Serializer};
 
 pub use cause::{Cause, FatalRule};
 pub use finding::{Finding, Way};
+
+use case::Case;
+use diagnose::Diagnosis;
 
 use crate::error::{At, Result};
 use crate::netns::Netns;
@@ -105,24 +121,8 @@ impl Netns {
 }
 
 fn explain(netns: &Netns, probe: &Probe) -> Result<Explanation> {
-    let outcome = netns.observe(probe)?;
-    Ok(Explanation {
-        asker: netns.name().to_owned(),
-        probe: probe.to_string(),
-        outcome,
-        path: Vec::new(),
-        finding: None,
-        known: Vec::new(),
-    })
-}
-
-impl fmt::Display for Explanation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "expected: an answer in `{}` to {}", self.asker, self.probe)?;
-        writeln!(f, "seen: {}", self.outcome)?;
-        if let Some(finding) = &self.finding {
-            writeln!(f, "cause: {finding}")?;
-        }
-        self.known.iter().try_for_each(|known| writeln!(f, "known: {known}"))
-    }
+    let case = Case::watch(netns, probe)?;
+    let Diagnosis { path, finding, known } = diagnose::diagnose(&case);
+    let asker = netns.name().to_owned();
+    Ok(Explanation { asker, probe: probe.to_string(), outcome: case.outcome, path, finding, known })
 }

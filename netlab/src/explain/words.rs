@@ -82,6 +82,7 @@ impl Display for Cause {
                 let read = if *unread > 0 { format!("has {unread} bytes to read and does not") } else { "read the question".to_owned() };
                 write!(f, "the process at {bound} {read}, and said nothing")
             }
+            Self::EchoIgnored { sysctl } => write!(f, "it is told not to answer pings: {sysctl}=1"),
             Self::WrongSource { source, device, better } => {
                 write!(f, "it sends from {source} by {device}, where no answer to that can come")?;
                 better.map_or(Ok(()), |better| write!(f, "; {better} is the address there"))

@@ -3,6 +3,7 @@
 mod attempt;
 mod outcome;
 mod ping;
+mod question;
 mod tcp;
 mod udp;
 pub(crate) mod witness;
@@ -51,6 +52,8 @@ pub struct Probe {
     size: usize,
     dont_fragment: bool,
     greeted: bool,
+    /// Of a ping by a raw socket, instead of the process's own.
+    identifier: Option<u16>,
     witness: Option<Arc<dyn Fn() -> String + Send + Sync>>,
 }
 
@@ -86,7 +89,7 @@ impl Probe {
     fn new(kind: Kind, target: String) -> Self {
         let size = 56; // as ping(8)
         let (within, source, ttl, witness) = (None, None, None, None);
-        Self { kind, target, within, source, ttl, size, dont_fragment: false, greeted: false, witness }
+        Self { kind, target, within, source, ttl, size, dont_fragment: false, greeted: false, identifier: None, witness }
     }
 
     /// One ICMP echo request to an address, such as `10.0.0.1` or `fe80::1%eth0`. Equals `ping -c 1`.

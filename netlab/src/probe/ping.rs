@@ -18,7 +18,8 @@ static SEQUENCE: AtomicU16 = AtomicU16::new(1);
 pub(super) fn ask(attempt: &Attempt<'_>, client: &Client) -> io::Result<Outcome> {
     let v6 = attempt.target.is_ipv6();
     let sequence = SEQUENCE.fetch_add(1, Ordering::Relaxed);
-    let request = request(v6, sequence, attempt.probe.size);
+    let identifier = attempt.probe.identifier.unwrap_or(std::process::id() as u16);
+    let request = request(v6, identifier, sequence, attempt.probe.size);
     if let Err(failure) = client.send_to(&request, attempt.target) {
         return Ok(attempt.failed(failure));
     }
@@ -54,10 +55,10 @@ fn local(client: &Client, request: &[u8]) -> Option<SocketAddr> {
     client.local_addr().map(|local| SocketAddr::new(local.ip(), identifier.unwrap_or(local.port())))
 }
 
-fn request(v6: bool, sequence: u16, size: usize) -> Vec<u8> {
+fn request(v6: bool, identifier: u16, sequence: u16, size: usize) -> Vec<u8> {
     let mut message = vec![if v6 { 128 } else { 8 }, 0, 0, 0];
     // A datagram socket replaces the identifier by its own, and fills in the checksum; a raw one needs both.
-    message.extend((std::process::id() as u16).to_be_bytes());
+    message.extend(identifier.to_be_bytes());
     message.extend(sequence.to_be_bytes());
     message.extend((0..size).map(|place| place as u8));
     if !v6 {
@@ -102,13 +103,13 @@ mod tests {
     #[test]
     fn a_message_with_its_checksum_sums_to_zero() {
         for size in [0, 1, 56, 1473] {
-            assert_eq!(checksum(&request(false, 7, size)), 0);
+            assert_eq!(checksum(&request(false, 1, 7, size)), 0);
         }
     }
 
     #[test]
     fn only_the_reply_to_this_request_is_taken() {
-        let request = request(false, 7, 3);
+        let request = request(false, 1, 7, 3);
         let mut reply = request.clone();
         reply[0] = 0;
         assert_eq!(reply_payload(&reply, false, true, &request), Some(&[0, 1, 2][..]));

@@ -141,15 +141,19 @@ impl Addresses {
     pub(super) fn settled(netns: &Netns) -> Result<Self> {
         let deadline = Instant::now() + SETTLE;
         loop {
-            let (links, names, messages) =
-                list_with_links(netns, || list(netns, "addresses", &Raw::new(RTM_GETADDR, vec![AF_UNSPEC, 0, 0, 0, 0, 0, 0, 0])))?;
-            let addresses: Vec<_> = messages.iter().filter_map(|message| Address::decode(message, &names)).collect();
-            let all = Self { links, addresses };
+            let all = Self::now(netns)?;
             if !all.is_unfinished(netns) || Instant::now() > deadline {
                 return Ok(all);
             }
             std::thread::yield_now();
         }
+    }
+
+    /// What there is now, tentative or not.
+    pub(crate) fn now(netns: &Netns) -> Result<Self> {
+        let (links, names, messages) =
+            list_with_links(netns, || list(netns, "addresses", &Raw::new(RTM_GETADDR, vec![AF_UNSPEC, 0, 0, 0, 0, 0, 0, 0])))?;
+        Ok(Self { links, addresses: messages.iter().filter_map(|message| Address::decode(message, &names)).collect() })
     }
 
     fn is_unfinished(&self, netns: &Netns) -> bool {

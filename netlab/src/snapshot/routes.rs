@@ -293,10 +293,17 @@ impl Route {
         self.flags.iter().any(|flag| flag == word)
     }
 
+    /// None for a message that is no route of a table, but what a lookup cached.
     pub(super) fn decode(message: &Raw, names: &Names) -> Option<Self> {
+        let ([.., f0, f1, f2, f3], _) = message.split::<12>()?;
+        let flags = u32::from_ne_bytes([*f0, *f1, *f2, *f3]);
+        (flags & RTM_F_CLONED == 0).then(|| Self::decode_any(message, names)).flatten()
+    }
+
+    pub(super) fn decode_any(message: &Raw, names: &Names) -> Option<Self> {
         let ([family, to, from, tos, table, protocol, scope, kind, f0, f1, f2, f3], all) = message.split::<12>()?;
         let flags = u32::from_ne_bytes([*f0, *f1, *f2, *f3]);
-        if ![AF_INET, AF_INET6].contains(family) || flags & RTM_F_CLONED != 0 {
+        if ![AF_INET, AF_INET6].contains(family) {
             return None;
         }
         let (expires, error) = cache(all);

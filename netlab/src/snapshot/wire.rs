@@ -5,28 +5,28 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 use netlink_packet_core::{NetlinkDeserializable, NetlinkHeader, NetlinkSerializable};
 
-pub(super) const AF_UNSPEC: u8 = 0;
-pub(super) const AF_INET: u8 = 2;
+pub(crate) const AF_UNSPEC: u8 = 0;
+pub(crate) const AF_INET: u8 = 2;
 /// Linux's number, which differs from other systems'.
-pub(super) const AF_INET6: u8 = 10;
-pub(super) const AF_BRIDGE: u8 = 7;
+pub(crate) const AF_INET6: u8 = 10;
+pub(crate) const AF_BRIDGE: u8 = 7;
 
 /// A message of which only the type is known.
 ///
 /// A listing has to show what the kernel has, also an attribute that no decoder knows or one that is longer than it was last year.
 #[derive(Debug, Clone)]
-pub(super) struct Raw {
+pub(crate) struct Raw {
     kind: u16,
     bytes: Vec<u8>,
 }
 
 impl Raw {
-    pub(super) fn new(kind: u16, bytes: Vec<u8>) -> Self {
+    pub(crate) fn new(kind: u16, bytes: Vec<u8>) -> Self {
         Self { kind, bytes }
     }
 
     /// The fixed header of `N` bytes and the attributes behind it.
-    pub(super) fn split<const N: usize>(&self) -> Option<(&[u8; N], Attributes<'_>)> {
+    pub(crate) fn split<const N: usize>(&self) -> Option<(&[u8; N], Attributes<'_>)> {
         let header = self.bytes.first_chunk::<N>()?;
         Some((header, Attributes(self.bytes.get(N.next_multiple_of(4)..).unwrap_or_default())))
     }
@@ -56,35 +56,35 @@ impl NetlinkDeserializable for Raw {
 
 /// Attributes (netlink(7)), read from the front; what is cut off is as if it were not there.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Attributes<'a>(pub(super) &'a [u8]);
+pub(crate) struct Attributes<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Attributes<'a> {
     /// The last attribute of that type, as the kernel's and iproute2's parsers take it.
-    pub(super) fn get(self, kind: u16) -> Option<Value<'a>> {
+    pub(crate) fn get(self, kind: u16) -> Option<Value<'a>> {
         self.filter(|(found, _)| *found == kind).last().map(|(_, value)| value)
     }
 
-    pub(super) fn u8(self, kind: u16) -> Option<u8> {
+    pub(crate) fn u8(self, kind: u16) -> Option<u8> {
         self.get(kind)?.u8()
     }
 
-    pub(super) fn u16(self, kind: u16) -> Option<u16> {
+    pub(crate) fn u16(self, kind: u16) -> Option<u16> {
         self.get(kind)?.u16()
     }
 
-    pub(super) fn u32(self, kind: u16) -> Option<u32> {
+    pub(crate) fn u32(self, kind: u16) -> Option<u32> {
         self.get(kind)?.u32()
     }
 
-    pub(super) fn text(self, kind: u16) -> Option<String> {
+    pub(crate) fn text(self, kind: u16) -> Option<String> {
         Some(self.get(kind)?.text())
     }
 
-    pub(super) fn ip(self, kind: u16) -> Option<IpAddr> {
+    pub(crate) fn ip(self, kind: u16) -> Option<IpAddr> {
         self.get(kind)?.ip()
     }
 
-    pub(super) fn nested(self, kind: u16) -> Self {
+    pub(crate) fn nested(self, kind: u16) -> Self {
         self.get(kind).map(Value::nested).unwrap_or_default()
     }
 }
@@ -105,71 +105,71 @@ impl<'a> Iterator for Attributes<'a> {
 
 /// One attribute's bytes. A number that is shorter than it should be is none; a longer one is read from its front.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Value<'a>(pub(super) &'a [u8]);
+pub(crate) struct Value<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Value<'a> {
-    pub(super) fn u8(self) -> Option<u8> {
+    pub(crate) fn u8(self) -> Option<u8> {
         self.0.first().copied()
     }
 
-    pub(super) fn u16(self) -> Option<u16> {
+    pub(crate) fn u16(self) -> Option<u16> {
         self.0.first_chunk().copied().map(u16::from_ne_bytes)
     }
 
-    pub(super) fn be16(self) -> Option<u16> {
+    pub(crate) fn be16(self) -> Option<u16> {
         self.0.first_chunk().copied().map(u16::from_be_bytes)
     }
 
-    pub(super) fn u32(self) -> Option<u32> {
+    pub(crate) fn u32(self) -> Option<u32> {
         self.0.first_chunk().copied().map(u32::from_ne_bytes)
     }
 
-    pub(super) fn be32(self) -> Option<u32> {
+    pub(crate) fn be32(self) -> Option<u32> {
         self.0.first_chunk().copied().map(u32::from_be_bytes)
     }
 
-    pub(super) fn i32(self) -> Option<i32> {
+    pub(crate) fn i32(self) -> Option<i32> {
         self.0.first_chunk().copied().map(i32::from_ne_bytes)
     }
 
-    pub(super) fn u64(self) -> Option<u64> {
+    pub(crate) fn u64(self) -> Option<u64> {
         self.0.first_chunk().copied().map(u64::from_ne_bytes)
     }
 
-    pub(super) fn be64(self) -> Option<u64> {
+    pub(crate) fn be64(self) -> Option<u64> {
         self.0.first_chunk().copied().map(u64::from_be_bytes)
     }
 
     /// The `n`th number of an array of 32-bit ones.
-    pub(super) fn word(self, n: usize) -> Option<u32> {
+    pub(crate) fn word(self, n: usize) -> Option<u32> {
         Value(self.0.get(n * 4..)?).u32()
     }
 
-    pub(super) fn text(self) -> String {
+    pub(crate) fn text(self) -> String {
         String::from_utf8_lossy(self.0.split(|byte| *byte == 0).next().unwrap_or_default()).into_owned()
     }
 
     /// An IPv4 or IPv6 address, told by its length.
-    pub(super) fn ip(self) -> Option<IpAddr> {
+    pub(crate) fn ip(self) -> Option<IpAddr> {
         match *self.0 {
             [a, b, c, d] => Some(Ipv4Addr::new(a, b, c, d).into()),
             _ => Some(Ipv6Addr::from(<[u8; 16]>::try_from(self.0).ok()?).into()),
         }
     }
 
-    pub(super) fn nested(self) -> Attributes<'a> {
+    pub(crate) fn nested(self) -> Attributes<'a> {
         Attributes(self.0)
     }
 }
 
 /// An address and its prefix length; none if the length is impossible.
-pub(super) fn prefix(ip: Option<IpAddr>, family: u8, length: u8) -> Option<IpNet> {
+pub(crate) fn prefix(ip: Option<IpAddr>, family: u8, length: u8) -> Option<IpNet> {
     let any = if family == AF_INET6 { IpAddr::V6(Ipv6Addr::UNSPECIFIED) } else { IpAddr::V4(Ipv4Addr::UNSPECIFIED) };
     IpNet::new(ip.unwrap_or(any), length).ok()
 }
 
 /// Bytes in pairs of hexadecimal digits, as a MAC address is written.
-pub(super) fn colons(bytes: &[u8]) -> String {
+pub(crate) fn colons(bytes: &[u8]) -> String {
     let pairs: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     pairs.join(":")
 }

@@ -88,6 +88,10 @@ pub(crate) mod netlink {
             refuse()
         }
 
+        pub(crate) fn diagnostics() -> io::Result<Self> {
+            refuse()
+        }
+
         pub(crate) fn transaction<M>(&mut self, _begin: M, _requests: Vec<Request<M>>, _end: M) -> Result<Vec<Vec<M>>, Refusal> {
             Ok(refuse()?)
         }
@@ -101,6 +105,19 @@ pub(crate) mod netlink {
         }
 
         pub(crate) fn dump<M>(&mut self, _message: M) -> Result<Vec<M>, Refusal> {
+            Ok(refuse()?)
+        }
+    }
+
+    #[derive(Debug)]
+    pub(crate) struct Listener(());
+
+    impl Listener {
+        pub(crate) fn netfilter(_group: u32) -> io::Result<Self> {
+            refuse()
+        }
+
+        pub(crate) fn take<M>(&self) -> Result<Vec<M>, Refusal> {
             Ok(refuse()?)
         }
     }

@@ -8,7 +8,7 @@ use netlink_packet_core::{
 };
 use netlink_sys::{
     Socket as RawSocket, SocketAddr,
-    protocols::{NETLINK_NETFILTER, NETLINK_ROUTE},
+    protocols::{NETLINK_NETFILTER, NETLINK_ROUTE, NETLINK_SOCK_DIAG},
 };
 use socket2::SockRef;
 
@@ -57,6 +57,11 @@ impl Socket {
         buffers.set_send_buffer_size(NETFILTER_BUFFER)?;
         buffers.set_recv_buffer_size(NETFILTER_BUFFER)?;
         Ok(socket)
+    }
+
+    /// A socket that lists sockets (sock_diag(7)) of the calling thread's network namespace.
+    pub(crate) fn diagnostics() -> io::Result<Self> {
+        Self::open(NETLINK_SOCK_DIAG)
     }
 
     /// A socket of any netlink protocol in the calling thread's network namespace.
@@ -214,20 +219,58 @@ impl Socket {
                 return Err(e.into());
             }
         }
-        let mut rest = &buffer[..];
-        while rest.len() >= 16 {
-            let message = NetlinkBuffer::new_checked(rest).map_err(malformed)?;
-            let length = (message.length() as usize).min(rest.len());
-            let mut header = NetlinkHeader::default();
-            header.length = message.length();
-            header.message_type = message.message_type();
-            header.flags = message.flags();
-            header.sequence_number = message.sequence_number();
-            each(&header, &rest[16..length])?;
-            rest = &rest[length.next_multiple_of(4).min(rest.len())..];
-        }
-        Ok(())
+        messages(&buffer, &mut each)
     }
+}
+
+/// A socket that hears what the kernel tells a group.
+#[derive(Debug)]
+pub(crate) struct Listener(RawSocket);
+
+impl Listener {
+    /// Hears a group of netfilter in the calling thread's network namespace.
+    pub(crate) fn netfilter(group: u32) -> io::Result<Self> {
+        let mut raw = RawSocket::new(NETLINK_NETFILTER)?;
+        raw.bind_auto()?;
+        SockRef::from(&raw).set_recv_buffer_size(NETFILTER_BUFFER)?;
+        raw.add_membership(group)?;
+        raw.set_non_blocking(true)?;
+        Ok(Self(raw))
+    }
+
+    /// All that was told until now, as far as the buffer had room.
+    pub(crate) fn take<M: NetlinkDeserializable>(&self) -> Result<Vec<M>, Refusal> {
+        let mut all = Vec::new();
+        loop {
+            let mut buffer = Vec::with_capacity(RECEIVE_BYTES);
+            match self.0.recv(&mut buffer, 0) {
+                Ok(_) => messages(&buffer, &mut |header, payload| {
+                    all.push(decode(header, payload)?);
+                    Ok(())
+                })?,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(all),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted || e.raw_os_error() == Some(libc::ENOBUFS) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+}
+
+/// The messages of a datagram, each with its header.
+fn messages(datagram: &[u8], each: &mut impl FnMut(&NetlinkHeader, &[u8]) -> Result<(), Refusal>) -> Result<(), Refusal> {
+    let mut rest = datagram;
+    while rest.len() >= 16 {
+        let message = NetlinkBuffer::new_checked(rest).map_err(malformed)?;
+        let length = (message.length() as usize).min(rest.len());
+        let mut header = NetlinkHeader::default();
+        header.length = message.length();
+        header.message_type = message.message_type();
+        header.flags = message.flags();
+        header.sequence_number = message.sequence_number();
+        each(&header, &rest[16..length])?;
+        rest = &rest[length.next_multiple_of(4).min(rest.len())..];
+    }
+    Ok(())
 }
 
 fn push<M: NetlinkSerializable>(datagram: &mut Vec<u8>, message: M, flags: u16, sequence: u32) {

@@ -1,0 +1,87 @@
+//! Bridges that do not pass a frame on.
+
+use super::super::case::Case;
+use super::super::cause::Cause;
+use super::super::finding::Finding;
+use super::super::lab::Place;
+use super::super::walk::{End, Ended};
+
+/// The ports of the bridge in which the frame ended: by which it came, and by which it should leave.
+fn ports(case: &Case, end: &End) -> Option<(Option<Place>, Option<Place>)> {
+    let (last, next) = end.gap()?;
+    if last.place.machine != next.place.machine {
+        return None;
+    }
+    let port = |place: Place| case.lab.bridge(place).map(|_| place);
+    let ports = (port(last.place), port(next.place));
+    (ports != (None, None)).then_some(ports)
+}
+
+fn setting<'a>(case: &'a Case, port: Place, word: &str) -> Option<&'a str> {
+    case.lab.link(port)?.port.as_ref()?.get(word)
+}
+
+/// A port that does not forward.
+pub(super) fn port(case: &Case, end: &End) -> Option<Finding> {
+    let (from, to) = ports(case, end)?;
+    let stuck = |port: Place| Some((port, setting(case, port, "state").filter(|state| *state != "forwarding")?.to_owned()));
+    let (port, state) = [from, to].into_iter().flatten().find_map(stuck)?;
+    let device = case.lab.device(port);
+    Some(case.finding(port.machine, end.way, Cause::PortNotForwarding { port: device.clone(), state }).at(device))
+}
+
+pub(super) fn isolated(case: &Case, end: &End) -> Option<Finding> {
+    let (Some(from), Some(to)) = ports(case, end)? else { return None };
+    if ![from, to].iter().all(|port| setting(case, *port, "isolated") == Some("on")) {
+        return None;
+    }
+    let (from, to) = (case.lab.device(from), case.lab.device(to));
+    let (machine, cure) = (end.gap()?.0.place.machine, format!("bridge link set dev {to} isolated off"));
+    Some(case.finding(machine, end.way, Cause::PortIsolated { from, to: to.clone() }).at(to).cured_by(cure))
+}
+
+/// A static entry that leads the frame to another port.
+pub(super) fn wrong_entry(case: &Case, end: &End) -> Option<Finding> {
+    let (from, to) = ports(case, end)?;
+    let bridge = from.or(to).and_then(|port| case.lab.bridge(port))?;
+    let target = match &end.place {
+        Ended::Between { taps, .. } => taps.last()?.place,
+        _ => return None,
+    };
+    let mac = case.lab.link(target)?.mac.clone()?;
+    let fdb = case.machine(bridge.machine).netns.fdb().ok()?;
+    let name = case.lab.device(bridge);
+    let wanted = to.map_or_else(|| name.clone(), |port| case.lab.device(port));
+    let entry = fdb
+        .iter()
+        .find(|entry| entry.mac == mac && entry.master.as_deref() == Some(&name) && !entry.is_learned() && entry.dev != wanted)?;
+    let cure = format!("bridge fdb del {mac} dev {} master", entry.dev);
+    let cause = Cause::WrongFdbEntry { mac, entry: entry.dev.clone(), actual: Some(wanted) };
+    Some(case.finding(bridge.machine, end.way, cause).at(entry.dev.clone()).cured_by(cure))
+}
+
+/// A bridge that looks at VLANs, whose port does not let the frame through.
+pub(super) fn vlan(case: &Case, end: &End) -> Option<Finding> {
+    let (from, to) = ports(case, end)?;
+    let port = to.or(from)?;
+    let bridge = case.lab.bridge(port)?;
+    let filters = case.lab.link(bridge)?.kind.as_ref()?.get("vlan_filtering") == Some("1");
+    let device = case.lab.device(port);
+    filters.then(|| case.finding(port.machine, end.way, Cause::VlanFiltered { port: device.clone() }).at(device))
+}
+
+/// The frame should go back by the port by which it came.
+pub(super) fn hairpin(case: &Case, end: &End) -> Option<Finding> {
+    let Ended::Nowhere { left } = &end.place else { return None };
+    let mac = left.packet.decoded().ethernet.as_ref()?.destination.to_string();
+    let goals = case.lab.with_mac(&mac);
+    let back = |port: &Place| {
+        case.lab.bridge(*port).is_some()
+            && setting(case, *port, "hairpin") == Some("off")
+            && case.lab.reached(*port).iter().any(|place| goals.contains(place))
+    };
+    let port = case.lab.reached(left.tap.place).into_iter().find(back)?;
+    let device = case.lab.device(port);
+    let cure = format!("bridge link set dev {device} hairpin on");
+    Some(case.finding(port.machine, end.way, Cause::HairpinOff { port: device.clone() }).at(device).cured_by(cure))
+}
