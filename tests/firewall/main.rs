@@ -12,5 +12,4 @@ mod owned;
 mod policy;
 mod refusals;
 mod rules;
-mod sets;
 mod text;

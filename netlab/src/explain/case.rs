@@ -92,7 +92,16 @@ impl Case {
 
     /// What a machine makes of a packet that comes to it: another destination, another source.
     pub(super) fn translated(&self, machine: usize, tuple: Tuple) -> Tuple {
-        self.connections[machine].iter().find_map(|connection| tuple.translated(connection)).unwrap_or(tuple)
+        let remembered = self.connections[machine].iter().find_map(|connection| tuple.translated(connection));
+        let seen = || {
+            let mut here = self.trail.renamed.iter().filter(|renamed| renamed.machine == machine);
+            here.find_map(|renamed| match tuple {
+                _ if tuple == renamed.before => Some(renamed.after),
+                _ if tuple == renamed.after.back() => Some(renamed.before.back()),
+                _ => None,
+            })
+        };
+        remembered.or_else(seen).unwrap_or(tuple)
     }
 
     /// The words of a machine's trace about packets of one way.

@@ -48,6 +48,14 @@ pub(super) struct Complaint {
     pub(super) kind: IcmpKind,
 }
 
+/// That a machine made something else of a packet.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Renamed {
+    pub(super) machine: usize,
+    pub(super) before: Tuple,
+    pub(super) after: Tuple,
+}
+
 /// What the taps saw.
 #[derive(Debug, Default)]
 pub(super) struct Trail {
@@ -59,6 +67,8 @@ pub(super) struct Trail {
     pub(super) strays: Vec<Sighting>,
     pub(super) complaints: Vec<Complaint>,
     pub(super) resolving: Vec<Resolving>,
+    /// Where a connection was translated, by its first packet: what refuses it makes the kernel forget it at once.
+    pub(super) renamed: Vec<Renamed>,
     /// The packets inside of tunnels.
     pub(super) carried: Vec<Sighting>,
 }
@@ -81,6 +91,8 @@ impl Trail {
             (asks && (tuple.destination_port == target.port() || target.port() == 0) && tuple.source_port != 0).then_some(tuple)
         });
         trail.questions = closure(trail.first, connections);
+        trail.renamed = renamed(trail.first, &seen);
+        trail.questions.extend(trail.renamed.iter().map(|renamed| renamed.after));
         for (tap, packet) in seen {
             trail.add(tap, packet);
         }
@@ -152,6 +164,26 @@ fn closure(first: Option<Tuple>, connections: &[Vec<Connection>]) -> HashSet<Tup
         fresh.extend(translated.filter(|tuple| known.insert(*tuple)));
     }
     known
+}
+
+/// What machines made of the packet that opens a TCP connection, which keeps its sequence number.
+fn renamed(first: Option<Tuple>, seen: &[(Tap, &Packet)]) -> Vec<Renamed> {
+    let opening = |packet: &Packet| {
+        let ip = packet.ip()?;
+        let tcp = ip.as_tcp().filter(|tcp| tcp.flags.syn && !tcp.flags.ack)?;
+        Some((tcp.seq, Tuple::of(ip)?))
+    };
+    let mut openings: Vec<_> =
+        seen.iter().filter_map(|(tap, packet)| Some((packet.since_epoch(), tap.place.machine, opening(packet)?))).collect();
+    openings.sort_by_key(|(time, ..)| *time);
+    let Some((seq, _)) = openings.iter().map(|(.., opening)| *opening).find(|(_, tuple)| Some(*tuple) == first) else { return Vec::new() };
+    openings.retain(|(.., (number, _))| *number == seq);
+    let mut renamed = Vec::new();
+    for (place, (_, machine, (_, after))) in openings.iter().enumerate() {
+        let before = openings[..place].iter().rev().find(|(_, other, _)| other == machine).map(|(.., (_, before))| *before);
+        renamed.extend(before.filter(|before| before != after).map(|before| Renamed { machine: *machine, before, after: *after }));
+    }
+    renamed
 }
 
 /// The sequence number; packets without one are alike.

@@ -46,7 +46,9 @@ impl Question {
     fn message(&self, names: &Names) -> Raw {
         let (family, bits) = if self.to.is_ipv6() { (AF_INET6, 128) } else { (AF_INET, 32) };
         let from_bits = if self.from.is_some() { bits } else { 0 };
-        let flags = RTM_F_LOOKUP_TABLE | if self.fib_match { RTM_F_FIB_MATCH } else { 0 };
+        // IPv6 tells the table anyway, and refuses to be asked for it (inet6_rtm_valid_getroute_req).
+        let table = if self.to.is_ipv6() { 0 } else { RTM_F_LOOKUP_TABLE };
+        let flags = table | if self.fib_match { RTM_F_FIB_MATCH } else { 0 };
         let mut bytes = vec![family, bits, from_bits, 0, 0, 0, 0, 0];
         bytes.extend(flags.to_ne_bytes());
         let index = |name: &Option<String>| names.0.iter().find(|(_, known)| Some(*known) == name.as_ref()).map(|(index, _)| *index);

@@ -3,8 +3,9 @@
 use super::super::case::Case;
 use super::super::cause::Cause;
 use super::super::finding::Finding;
-use super::super::lab::Place;
+use super::super::lab::{Place, Tap};
 use super::super::walk::{End, Ended};
+use crate::capture::Direction;
 
 /// The ports of the bridge in which the frame ended: by which it came, and by which it should leave.
 fn ports(case: &Case, end: &End) -> Option<(Option<Place>, Option<Place>)> {
@@ -35,9 +36,25 @@ pub(super) fn isolated(case: &Case, end: &End) -> Option<Finding> {
     if ![from, to].iter().all(|port| setting(case, *port, "isolated") == Some("on")) {
         return None;
     }
+    if let Some(finding) = not_sent_back(case, end, from) {
+        return Some(finding);
+    }
     let (from, to) = (case.lab.device(from), case.lab.device(to));
     let (machine, cure) = (end.gap()?.0.place.machine, format!("bridge link set dev {to} isolated off"));
     Some(case.finding(machine, end.way, Cause::PortIsolated { from, to: to.clone() }).at(to).cured_by(cure))
+}
+
+/// A bridge that keeps its ports apart and learns nothing at them leaves the frame to another bridge, which should send it back
+/// (reflective relay, IEEE 802.1Qbg).
+fn not_sent_back(case: &Case, end: &End, from: Place) -> Option<Finding> {
+    let came = case.trail.flights.iter().filter(|flight| flight.way == end.way).flat_map(|flight| &flight.sightings);
+    let came = came.map(|one| one.tap).chain(case.trail.resolving.iter().map(|resolving| resolving.tap));
+    let others = case.lab.bridge(from).into_iter().flat_map(|bridge| case.lab.ports(bridge)).filter(|port| *port != from);
+    let far: Vec<Place> = others.filter_map(|port| case.lab.peer(port)).collect();
+    let is_relay =
+        |tap: &Tap| tap.direction == Direction::In && far.contains(&tap.place) && setting(case, tap.place, "hairpin") == Some("off");
+    let relay = came.into_iter().find(is_relay).filter(|_| setting(case, from, "learning") == Some("off"))?;
+    Some(hairpin_off(case, end, relay.place))
 }
 
 /// A static entry that leads the frame to another port.
@@ -81,7 +98,11 @@ pub(super) fn hairpin(case: &Case, end: &End) -> Option<Finding> {
             && case.lab.reached(*port).iter().any(|place| goals.contains(place))
     };
     let port = case.lab.reached(left.tap.place).into_iter().find(back)?;
+    Some(hairpin_off(case, end, port))
+}
+
+fn hairpin_off(case: &Case, end: &End, port: Place) -> Finding {
     let device = case.lab.device(port);
     let cure = format!("bridge link set dev {device} hairpin on");
-    Some(case.finding(port.machine, end.way, Cause::HairpinOff { port: device.clone() }).at(device).cured_by(cure))
+    case.finding(port.machine, end.way, Cause::HairpinOff { port: device.clone() }).at(device).cured_by(cure)
 }

@@ -33,7 +33,7 @@ fn is_up(lab: &Lab, place: Place) -> bool {
     lab.link(place).is_some_and(|link| link.is_up())
 }
 
-fn accuse(case: &Case, end: &End, place: Place) -> Option<Finding> {
+pub(super) fn accuse(case: &Case, end: &End, place: Place) -> Option<Finding> {
     let (place, cause) = dead(&case.lab, place)?;
     let device = case.lab.device(place);
     let finding = case.finding(place.machine, end.way, cause.clone()).at(device.clone());
@@ -69,24 +69,37 @@ pub(super) fn no_route_since_down(case: &Case, end: &End) -> Option<Finding> {
 
 /// The cable ends in a device that nobody uses: no bridge has it, and it has no address.
 pub(super) fn not_a_port(case: &Case, end: &End) -> Option<Finding> {
-    let from = match &end.place {
-        Ended::Nowhere { left } => left.tap.place,
-        _ => case.lab.named(end.machine, &next_hop(case, end)?.0)?,
+    let (from, goals) = match &end.place {
+        Ended::Nowhere { left } => {
+            let mac = left.packet.decoded().ethernet.as_ref().map(|ethernet| ethernet.destination.to_string());
+            (left.tap.place, mac.map(|mac| case.lab.with_mac(&mac)).unwrap_or_default())
+        }
+        _ => {
+            let (device, hop) = next_hop(case, end)?;
+            (case.lab.named(end.machine, &device)?, case.lab.holders(hop))
+        }
     };
-    stub(case, end, from)
+    stub(case, end, from, &goals)
 }
 
-pub(super) fn stub(case: &Case, end: &End, from: Place) -> Option<Finding> {
+/// The same for a frame that should come from one device to another.
+pub(super) fn stub(case: &Case, end: &End, from: Place, goals: &[Place]) -> Option<Finding> {
     let lab = &case.lab;
-    let unused = |place: &Place| {
-        let addressed = lab.machine(*place).addresses.iter().any(|own| own.index == place.index && !super::is_link_local(own.net.addr()));
-        let has_bridge = lab.machine(*place).links.iter().any(|link| link.kind.as_ref().is_some_and(|kind| kind.kind == "bridge"));
-        lab.kind(*place) == "veth" && lab.bridge(*place).is_none() && !addressed && has_bridge && lab.uppers(*place).is_empty()
-    };
-    // Only where that is all there is at the other end.
     let reached = lab.reached(from);
-    let [only] = reached.as_slice() else { return None };
-    unused(only).then(|| case.finding(only.machine, end.way, Cause::NotABridgePort { device: lab.device(*only) }).at(lab.device(*only)))
+    // Where a device is all there is at the other end, or where a bridge with it would lead to the goal.
+    let only = [reached.as_slice()].into_iter().find_map(|reached| (reached.len() == 1).then(|| reached[0]));
+    let joins = |stub: &Place| goals.iter().any(|goal| !reached.contains(goal) && lab.would_join(*stub, from, *goal));
+    let stubs = lab.places().map(|(place, _)| place).filter(|place| is_unused(lab, *place));
+    let stub = only.filter(|only| is_unused(lab, *only)).or_else(|| stubs.into_iter().find(joins))?;
+    Some(case.finding(stub.machine, end.way, Cause::NotABridgePort { device: lab.device(stub) }).at(lab.device(stub)))
+}
+
+/// Whether it is a cable's end without an address, in a machine with a bridge of which it is no port.
+fn is_unused(lab: &Lab, place: Place) -> bool {
+    let machine = lab.machine(place);
+    let addressed = machine.addresses.iter().any(|own| own.index == place.index && !super::is_link_local(own.net.addr()));
+    let has_bridge = machine.links.iter().any(|link| link.kind.as_ref().is_some_and(|kind| kind.kind == "bridge"));
+    lab.kind(place) == "veth" && lab.bridge(place).is_none() && !addressed && has_bridge && lab.uppers(place).is_empty()
 }
 
 /// A queueing discipline that loses or delays.
@@ -100,6 +113,21 @@ pub(super) fn impaired(case: &Case, end: &End) -> Option<Finding> {
 }
 
 impl Lab {
+    /// Whether a bridge of its machine, were this its port, would lead from one device to another.
+    fn would_join(&self, stub: Place, from: Place, goal: Place) -> bool {
+        let side = |place: Place| {
+            let reached = self.reached(place);
+            move |other: Place| other == place || reached.contains(&other)
+        };
+        let outside = side(stub);
+        let mut bridges =
+            self.places().map(|(place, _)| place).filter(|place| place.machine == stub.machine && self.kind(*place) == "bridge");
+        bridges.any(|bridge| {
+            let inside = side(bridge);
+            (outside(from) && inside(goal)) || (outside(goal) && inside(from))
+        })
+    }
+
     /// The device by which the shortest way over cables leads from a machine to the one that has the address, whatever the routes say.
     fn first_step(&self, from: usize, to: std::net::IpAddr) -> Option<Place> {
         let goals: Vec<usize> = self.holders(to).into_iter().map(|place| place.machine).collect();

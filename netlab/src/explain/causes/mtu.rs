@@ -3,6 +3,7 @@
 use super::super::case::Case;
 use super::super::cause::Cause;
 use super::super::finding::{Finding, Way};
+use super::super::trail::Flight;
 use super::super::walk::End;
 use super::route::next_hop;
 use crate::capture::{Direction, IcmpKind, Packet};
@@ -66,14 +67,20 @@ fn too_big_to_send(case: &Case, end: &End) -> Option<Finding> {
 /// A cable or port whose far side takes less than its near side.
 pub(super) fn of_link(case: &Case, end: &End) -> Option<Finding> {
     let (_, next) = end.gap()?;
-    let flight =
-        case.trail.flights.iter().find(|flight| flight.way == end.way && flight.sightings.iter().any(|one| one.tuple == end.tuple))?;
-    let length = length(&flight.sightings.iter().find(|one| one.tap.place.machine == end.machine).or(flight.sightings.first())?.packet);
+    let length = length_of(case, end)?;
     let mtu = case.lab.link(next.place)?.mtu;
     (length > mtu as usize).then(|| accuse(case, next.place.machine, end.way, case.lab.device(next.place), Some(length), mtu))
 }
 
-fn accuse(case: &Case, machine: usize, way: Way, device: String, length: Option<usize>, mtu: u32) -> Finding {
+/// How long the packet was that ended there.
+pub(super) fn length_of(case: &Case, end: &End) -> Option<usize> {
+    let of_way = |flight: &&Flight| flight.way == end.way && flight.sightings.iter().any(|one| one.tuple == end.tuple);
+    let flight = case.trail.flights.iter().find(of_way)?;
+    let here = flight.sightings.iter().find(|one| one.tap.place.machine == end.machine);
+    Some(length(&here.or(flight.sightings.first())?.packet))
+}
+
+pub(super) fn accuse(case: &Case, machine: usize, way: Way, device: String, length: Option<usize>, mtu: u32) -> Finding {
     let heard = |kind: &IcmpKind| matches!(kind, IcmpKind::PacketTooBig { .. } | IcmpKind::Unreachable { code: 4, .. });
     let sender_heard = case.trail.complaints.iter().any(|complaint| {
         let sender = match way {

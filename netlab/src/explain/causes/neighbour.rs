@@ -9,7 +9,7 @@ use super::super::finding::{Finding, Way};
 use super::super::lab::{Place, Tap};
 use super::super::walk::{End, Ended};
 use super::route::next_hop;
-use super::{BETWEEN, filter, link, source};
+use super::{BETWEEN, filter, link, source, vxlan};
 use crate::snapshot::{Neighbour, NeighbourState};
 
 fn entry(case: &Case, machine: usize, address: IpAddr, device: &str) -> Option<Neighbour> {
@@ -55,7 +55,7 @@ fn silent_holder(case: &Case, end: &End, here: Place, holder: Place, seen: (&Has
         return Some(finding);
     }
     if !asked.contains(&Tap::into(holder)) {
-        return link::stub(case, end, here);
+        return vxlan::flooding(case, end, here, holder).or_else(|| link::stub(case, end, here, &[holder]));
     }
     let own = case.lab.machine(holder).addresses.iter().find(|own| own.net.addr() == hop)?;
     if own.has_flag("tentative") || own.has_flag("dadfailed") {
@@ -74,15 +74,13 @@ fn silent_holder(case: &Case, end: &End, here: Place, holder: Place, seen: (&Has
 }
 
 fn nobody_there(case: &Case, end: &End, here: Place, hop: IpAddr, asked: &HashSet<Tap>) -> Option<Finding> {
-    if let Some(finding) = link::stub(case, end, here) {
-        return Some(finding);
-    }
     let holders = case.lab.holders(hop);
-    let of_here = |holder: &Place| {
-        let mut own = case.lab.machine(*holder).addresses.iter();
+    let of_here = |holder: &&Place| {
+        let mut own = case.lab.machine(**holder).addresses.iter();
         own.any(|own| own.index == holder.index && own.net.addr() == hop && own.net.contains(&end.tuple.source))
     };
-    if let Some(finding) = holders.iter().filter(|holder| of_here(holder)).find_map(|holder| link::stub(case, end, *holder)) {
+    let goals: Vec<_> = holders.iter().filter(of_here).copied().collect();
+    if let Some(finding) = link::stub(case, end, here, &goals).or_else(|| vxlan::flooding_nobody(case, end, here)) {
         return Some(finding);
     }
     let holder = holders.first().copied();

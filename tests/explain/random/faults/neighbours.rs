@@ -43,6 +43,8 @@ pub(super) fn address_missing(lab: &Lab, dice: &mut Dice) -> Result<Injected> {
     }
     let left = if wire == 0 && lab.plan.proxy_arp { &lab.nodes[0] } else { &lab.nodes[wire] };
     let truth = Truth::at(lab.server_node(), "address_missing").or(left, "neighbour_unresolved").or(lab.server_node(), "forwarding_off");
+    // Whose rule leads to an address that nobody has is not far from the truth either.
+    let truth = lab.plan.dnat.into_iter().fold(truth, |truth, router| truth.or(&lab.nodes[router], "translated_to_silence"));
     Ok(truth.for_good())
 }
 
