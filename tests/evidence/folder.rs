@@ -32,6 +32,12 @@ fn a_panic_leaves_the_lab_as_it_was_before_its_fixtures_went() {
     let log = left.read("logs/1-sh-server.log");
     assert!(log.starts_with("sh in server, process ") && log.contains("it runs\n"), "{log}");
     assert!(log.contains("--- standard output\nto the log\n") && log.contains("--- standard error\nan error\n"), "{log}");
+    assert!(state.contains("---- listening\ntcp 10.0.0.1:80  server\n"), "{state}");
+    let (svg, mermaid) = (left.read("topology.svg"), left.read("topology.mmd"));
+    assert!(
+        svg.starts_with("<svg ") && ["laptop", "server", "10.0.0.2"].iter().all(|word| svg.contains(word) && mermaid.contains(word)),
+        "{mermaid}"
+    );
     // After the message, once.
     let (_, after) = left.output.split_once("somebody else").unwrap();
     let line = format!("\nnetlab: evidence is in {}\n", left.folder().display());

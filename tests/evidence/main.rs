@@ -4,6 +4,7 @@
 
 mod child;
 mod folder;
+mod github;
 mod pause;
 mod repro;
 mod victims;

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{repro, state};
+use crate::draw::Topology;
 use crate::error;
 use crate::netns::Netns;
 use crate::probe::witness;
@@ -81,11 +82,20 @@ fn look(test: &str, sender: &Sender<Part>) {
         Err(e) => return tell(Part::Note(format!("the namespaces cannot be opened: {e}"))),
     };
     type Look<'a> = (&'a str, &'a dyn Fn() -> io::Result<Vec<(String, String)>>);
+    let topology = catch_unwind(AssertUnwindSafe(|| Topology::of(&machines)));
+    let picture = |write: fn(&Topology) -> String| match &topology {
+        Ok(Ok(topology)) => Ok(write(topology)),
+        Ok(Err(e)) => Err(io::Error::other(e.to_string())),
+        Err(_) => Err(io::Error::other("the topology could not be read, which is a bug of netlab")),
+    };
+    let drawn = topology.as_ref().ok().and_then(|topology| topology.as_ref().ok());
     let one = |name: &str, text| vec![(name.to_owned(), text)];
-    let looks: [Look<'_>; 3] = [
-        ("state.txt", &|| Ok(one("state.txt", state::text(&machines)))),
+    let looks: [Look<'_>; 5] = [
+        ("state.txt", &|| Ok(one("state.txt", state::text(&machines, drawn)))),
         ("logs", &|| Ok(logs())),
-        ("repro.sh", &|| Ok(one("repro.sh", repro::script(test, &machines, witness::last_failed().as_ref())?))),
+        ("repro.sh", &|| Ok(one("repro.sh", repro::script(test, &machines, drawn, witness::last_failed().as_ref())?))),
+        ("topology.svg", &|| Ok(one("topology.svg", picture(Topology::svg)?))),
+        ("topology.mmd", &|| Ok(one("topology.mmd", picture(Topology::mermaid)?))),
     ];
     for (name, look) in looks {
         match catch_unwind(AssertUnwindSafe(look)) {

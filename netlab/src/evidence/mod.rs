@@ -14,6 +14,7 @@
 
 mod collect;
 mod folder;
+mod github;
 mod pause;
 mod repro;
 mod state;
@@ -200,9 +201,14 @@ pub(crate) fn end(end: End) {
     if keeper.asked.as_ref().is_some_and(|asked| asked == "0") {
         return;
     }
-    match folder::write(subject.path, keeper.asked.as_deref(), &head(subject, failure.as_ref(), &snapshot), &snapshot) {
+    let written = folder::write(subject.path, keeper.asked.as_deref(), &head(subject, failure.as_ref(), &snapshot), &snapshot);
+    match &written {
         Ok(place) => eprintln!("netlab: evidence is in {}", place.display()),
         Err(why) => eprintln!("netlab: no evidence is kept: {why}"),
+    }
+    if let Some(failure) = failure {
+        let place = failure.place.as_ref().map_or((subject.file, subject.line), |(file, line)| (file, *line));
+        github::tell(subject.path, place, &failure.text, &snapshot, written.ok().as_deref());
     }
 }
 

@@ -3,16 +3,17 @@
 use std::fmt::Display;
 
 use super::sysctls::Defaults;
+use crate::draw::{Listener, Topology};
 use crate::netns::Netns;
 use crate::snapshot::RouteQuery;
 
 /// All of it, namespace by namespace.
-pub(super) fn text(machines: &[Netns]) -> String {
+pub(super) fn text(machines: &[Netns], topology: Option<&Topology>) -> String {
     let defaults = Defaults::of_a_lab();
-    machines.iter().map(|netns| of(netns, defaults.as_ref())).collect()
+    machines.iter().map(|netns| of(netns, topology, defaults.as_ref())).collect()
 }
 
-fn of(netns: &Netns, defaults: Result<&Defaults, &std::io::Error>) -> String {
+fn of(netns: &Netns, topology: Option<&Topology>, defaults: Result<&Defaults, &std::io::Error>) -> String {
     let mut text = format!("======== {netns}\n");
     let mut add = |title: &str, body: Result<String, String>| match body {
         Ok(body) if body.trim().is_empty() => {}
@@ -29,6 +30,7 @@ fn of(netns: &Netns, defaults: Result<&Defaults, &std::io::Error>) -> String {
     add("bridge fdb", listed(netns.fdb()));
     add("nft -a list ruleset", netns.ruleset().map(|ruleset| ruleset.with_handles().to_string()).map_err(|e| e.to_string()));
     add("conntrack -L", listed(netns.connections()));
+    add("listening", Ok(listeners(netns, topology)));
     add("sysctls that differ from those of a new namespace of netlab's", sysctls(netns, defaults));
     text.push('\n');
     text
@@ -36,6 +38,15 @@ fn of(netns: &Netns, defaults: Result<&Defaults, &std::io::Error>) -> String {
 
 fn listed<T: Display>(listing: crate::Result<T>) -> Result<String, String> {
     listing.map(|listing| listing.to_string()).map_err(|e| e.to_string())
+}
+
+fn listeners(netns: &Netns, topology: Option<&Topology>) -> String {
+    let machine = topology.and_then(|topology| topology.machine(netns.name()));
+    let line = |listener: &Listener| {
+        let Listener { udp, address, name } = listener;
+        format!("{} {address}  {}\n", if *udp { "udp" } else { "tcp" }, name.as_deref().unwrap_or("(the test itself, or nobody)"))
+    };
+    machine.map(|machine| machine.listeners.iter().map(line).collect()).unwrap_or_default()
 }
 
 fn sysctls(netns: &Netns, defaults: Result<&Defaults, &std::io::Error>) -> Result<String, String> {

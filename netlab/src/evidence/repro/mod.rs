@@ -9,6 +9,7 @@ use std::fmt::{self, Write};
 use std::io;
 
 use super::sysctls::{Defaults, Set};
+use crate::draw::Topology;
 use crate::error::Result;
 use crate::netns::Netns;
 use crate::probe::Probe;
@@ -88,7 +89,7 @@ set_sysctls() { inside "$1" sysctl -qw "${@:2}" || echo "repro.sh: not all sysct
 "#;
 
 /// The script that builds what the machines have, and repeats the probe that failed.
-pub(super) fn script(title: &str, machines: &[Netns], failed: Option<&(String, Probe)>) -> io::Result<String> {
+pub(super) fn script(title: &str, machines: &[Netns], topology: Option<&Topology>, failed: Option<&(String, Probe)>) -> io::Result<String> {
     let defaults = Defaults::of_the_kernel()?;
     let machines: Vec<_> =
         machines.iter().map(|netns| Machine::read(netns, machines, &defaults)).collect::<Result<_>>().map_err(io::Error::other)?;
@@ -113,7 +114,7 @@ pub(super) fn script(title: &str, machines: &[Netns], failed: Option<&(String, P
     machines.iter().for_each(|machine| network::general_sysctls(&mut script, machine));
     links::all(&mut script, &machines);
     machines.iter().for_each(|machine| network::of(&mut script, machine));
-    probing::all(&mut script, &machines, failed);
+    probing::all(&mut script, &machines, topology, failed);
     Ok(script.0)
 }
 
