@@ -77,3 +77,22 @@ fn fixtures_leave_what_is_left_of_document_000() -> Result<()> {
     insta::assert_snapshot!("left_of_document_000", facts());
     Ok(())
 }
+
+/// What kube-proxy's nftables mode has on a node, without the counters that every rule of a fixture has, and nobody types.
+fn kube_proxy(listed: &str) -> String {
+    listed.replace("counter ", "")
+}
+
+#[netlab::test]
+fn commands_make_the_rules_of_kube_proxy() {
+    let (_, stage) = scenarios::find_stage("systems.clusterip-nft").expect("a stage");
+    stage.commands.iter().for_each(|line| drop(sh(line)));
+    insta::assert_snapshot!("rules_of_kube_proxy", kube_proxy(&sh("nft -s list ruleset")));
+}
+
+#[netlab::test]
+fn fixtures_make_the_rules_of_kube_proxy() -> Result<()> {
+    let _world = scenarios::world_after("systems.clusterip-nft")?;
+    insta::assert_snapshot!("rules_of_kube_proxy", kube_proxy(&sh("nft -s list ruleset")));
+    Ok(())
+}

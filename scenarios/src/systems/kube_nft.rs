@@ -26,20 +26,7 @@ pub(super) const SYSTEMS: &[Stage] = &[Stage {
             the map, and no rule that all others have to pass. And what is addressed to the service at another port is refused by a rule of \
             FORWARD; with iptables it goes on to the default route. (Here numgen counts, for the count to be exact; kube-proxy has random.)",
     needs: &["a default route on the node, for what is refused to come to FORWARD"],
-    commands: &[
-        "nft add table ip kube-proxy",
-        "nft add map ip kube-proxy service-ips '{ type ipv4_addr . inet_proto . inet_service : verdict; }'",
-        "nft add chain ip kube-proxy nat-prerouting '{ type nat hook prerouting priority dstnat; }'  # and nat-output, nat-postrouting, …",
-        "nft add rule ip kube-proxy nat-prerouting jump services; nft add rule ip kube-proxy nat-output jump services",
-        "nft add rule ip kube-proxy services ip daddr . meta l4proto . th dport vmap @service-ips",
-        "nft add rule ip kube-proxy service-web ip saddr != 10.244.0.0/16 jump mark-for-masquerade",
-        "nft add rule ip kube-proxy service-web numgen inc mod 2 vmap '{ 0 : goto endpoint-1, 1 : goto endpoint-2 }'",
-        "nft add rule ip kube-proxy endpoint-1 meta l4proto tcp dnat to 10.244.1.2:80  # endpoint-2: 10.244.1.3",
-        "nft add rule ip kube-proxy mark-for-masquerade meta mark set meta mark or 0x4000",
-        "nft add rule ip kube-proxy nat-postrouting meta mark and 0x4000 == 0x4000 masquerade",
-        "nft add rule ip kube-proxy filter-forward ip daddr 10.96.0.10 reject",
-        "nft add element ip kube-proxy service-ips '{ 10.96.0.10 . tcp . 80 : goto service-web }'",
-    ],
+    commands: COMMANDS,
     scene: |w| {
         node_and_pods(w)?;
         let (node, router) = (w.host(), w.add(Netns::new("router")?));
@@ -89,6 +76,26 @@ pub(super) const SYSTEMS: &[Stage] = &[Stage {
     },
     ..Stage::STILL
 }];
+
+const COMMANDS: &[&str] = &[
+    "nft add table ip kube-proxy",
+    "nft add chain ip kube-proxy nat-prerouting '{ type nat hook prerouting priority dstnat; }'",
+    "nft add chain ip kube-proxy nat-output '{ type nat hook output priority -100; }'",
+    "nft add chain ip kube-proxy nat-postrouting '{ type nat hook postrouting priority srcnat; }'",
+    "nft add chain ip kube-proxy filter-forward '{ type filter hook forward priority filter; }'",
+    "for chain in services service-web endpoint-1 endpoint-2 mark-for-masquerade; do nft add chain ip kube-proxy $chain; done",
+    "nft add map ip kube-proxy service-ips '{ type ipv4_addr . inet_proto . inet_service : verdict; }'",
+    "nft add element ip kube-proxy service-ips '{ 10.96.0.10 . tcp . 80 : goto service-web }'",
+    "nft add rule ip kube-proxy nat-prerouting jump services; nft add rule ip kube-proxy nat-output jump services",
+    "nft add rule ip kube-proxy services ip daddr . meta l4proto . th dport vmap @service-ips",
+    "nft add rule ip kube-proxy service-web ip saddr != 10.244.0.0/16 jump mark-for-masquerade",
+    "nft add rule ip kube-proxy service-web numgen inc mod 2 vmap '{ 0 : goto endpoint-1, 1 : goto endpoint-2 }'",
+    "nft add rule ip kube-proxy endpoint-1 meta l4proto tcp dnat to 10.244.1.2:80",
+    "nft add rule ip kube-proxy endpoint-2 meta l4proto tcp dnat to 10.244.1.3:80",
+    "nft add rule ip kube-proxy mark-for-masquerade meta mark set meta mark or 0x4000",
+    "nft add rule ip kube-proxy nat-postrouting meta mark and 0x4000 == 0x4000 masquerade",
+    "nft add rule ip kube-proxy filter-forward ip daddr 10.96.0.10 reject",
+];
 
 /// What kube-proxy has installed on a node.
 struct Proxy {
