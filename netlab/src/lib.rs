@@ -26,7 +26,7 @@
 //! | links that end in a program | [`Tun`], [`Macvtap`] |
 //! | addresses, routes, policy rules, neighbours, sysctls, files | [`Address`], [`Route`], [`Rule`], [`Neigh`], [`Sysctl`], [`PrivateFile`] |
 //! | somebody who answers, and somebody who asks | [`Responder`], [`Probe`], [`Netns::probe`], [`Netns::expect_unreachable`] |
-//! | address translation, firewalls, what they counted | [`NatRule`], [`FilterRule`], [`Policy`], [`RuleChain`], [`VerdictMap`], [`Rules`] |
+//! | address translation, firewalls, what they counted | [`NatRule`], [`FilterRule`], [`Policy`], [`RuleChain`], [`AddressSet`], [`VerdictMap`], [`Rules`] |
 //! | a NAT that behaves as RFC 4787 names it, and how a NAT behaves | [`NatGateway`], [`NatBehaviour`], [`StunServer`], [`PrefixNat`] |
 //! | what the kernel has, as iproute2 and nft print it | [`snapshot`], [`Netns::routes`], [`Netns::ruleset`] |
 //! | the connections that a machine remembers and rewrites | [`Netns::connections`], [`Flow`], [`conntrack`] |
@@ -110,8 +110,8 @@ pub use explain::Explanation;
 pub use fdb::{Fdb, FdbBuilder};
 pub use files::PrivateFile;
 pub use firewall::{
-    Filter, FilterRule, FilterRuleBuilder, Mixed, Nat, NatRule, NatRuleBuilder, PacketRule, PacketRuleBuilder, Policy, PolicyBuilder,
-    RuleChain, RuleChainBuilder, Rules, RulesBuilder, VerdictMap,
+    AddressSet, Filter, FilterRule, FilterRuleBuilder, Mixed, Nat, NatRule, NatRuleBuilder, PacketRule, PacketRuleBuilder, Policy,
+    PolicyBuilder, RuleChain, RuleChainBuilder, Rules, RulesBuilder, VerdictMap,
 };
 pub use gre::{Gre, GreBuilder};
 pub use iface::Iface;

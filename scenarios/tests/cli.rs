@@ -14,7 +14,7 @@ const VERDICTS: &[(&str, &str)] = &[
     ("004", "01P 02P 03T 04P 05T 06T 07P 08T 09T 10T 11F 12U"),
     ("systems", "docker-bridgeT docker-iccT docker-dnsT user-networkT docker-proxyT"),
     ("systems", "vxlan-overlayT ipipT flannel-vxlanT flannel-udpT host-gwT equal-subnetsT calicoT bgpT"),
-    ("systems", "nodeportT clusteripT session-affinityT hairpinT clusterip-nftT network-policyT anti-spoofingT"),
+    ("systems", "nodeportT clusteripT session-affinityT hairpinT clusterip-nftT network-policyT network-policy-setsT anti-spoofingT"),
     ("systems", "podT debuggingT ping-capabilitiesT"),
     ("systems", "macvlanT macvtapT ipvlanT vlanT"),
 ];

@@ -182,6 +182,7 @@ mod systems {
         hairpin = "systems.hairpin",
         clusterip_nft = "systems.clusterip-nft",
         network_policy = "systems.network-policy",
+        network_policy_sets = "systems.network-policy-sets",
         anti_spoofing = "systems.anti-spoofing",
         pod = "systems.pod",
         debugging = "systems.debugging",

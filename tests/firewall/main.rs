@@ -12,4 +12,5 @@ mod owned;
 mod policy;
 mod refusals;
 mod rules;
+mod sets;
 mod text;

@@ -3,14 +3,14 @@
 //! Every change reads the ruleset's generation first, and the kernel refuses it if it is another when the change arrives: what was looked at
 //! is still true when it is acted upon, whoever else works in the namespace.
 
-use super::plan::{Plan, Target};
+use super::plan::{Match, Plan, Target, Test};
 use super::{lower, memory, standard};
 use crate::error::{Doing, Error, Result};
 use crate::netns::Netns;
 use crate::nft::family::TableName;
 use crate::nft::look;
 use crate::nft::memories::SetName;
-use crate::nft::object::Chain;
+use crate::nft::object::{Chain, Set};
 use crate::nft::owned::{ChainName, MadeChain, Owned};
 use crate::nft::transaction::{Made, Position, Transaction};
 use crate::sys::Refusal;
@@ -53,10 +53,23 @@ impl Plan {
     /// The sets and maps without which the rule cannot be.
     fn sets(&self) -> Vec<SetName> {
         let map = match &self.target {
-            Some(Target::Vmap(map)) => Some(SetName { table: self.chain_name().table, set: map.clone() }),
+            Some(Target::Vmap(map)) => Some(self.set_name(map)),
             _ => None,
         };
-        self.memories().into_iter().map(|(name, _)| name).chain(map).collect()
+        self.memories().into_iter().map(|(name, _)| name).chain(self.asked()).chain(map).collect()
+    }
+
+    /// The sets of which it asks whether an address is in them.
+    fn asked(&self) -> Vec<SetName> {
+        let name = |test: &Test| match &test.of {
+            Match::InSet { name, .. } => Some(self.set_name(name)),
+            _ => None,
+        };
+        self.tests.iter().filter_map(name).collect()
+    }
+
+    fn set_name(&self, set: &str) -> SetName {
+        SetName { table: self.chain_name().table, set: set.to_owned() }
     }
 
     /// The chains without which the rule cannot be.
@@ -155,6 +168,22 @@ pub(crate) fn create_chain(netns: &Netns, table: &TableName, chain: &Chain) -> R
     own(&mut owned, &made, chain.base.as_ref().is_none_or(|base| base.accept));
     owned.hold(&name);
     Ok(())
+}
+
+/// Makes a set or map that must not be there yet, and its table if that is missing; it is held. `what` completes the sentence "cannot …".
+pub(super) fn create_set(netns: &Netns, name: &SetName, set: &Set, what: &str) -> Result<()> {
+    let mut owned = netns.owned();
+    let made = change(netns, &mut owned, |owned, socket, transaction| {
+        need_table(netns, owned, socket, transaction, &name.table)?;
+        if look::set(socket, &name.table, &name.set).doing(|| what.to_owned())?.is_some() {
+            return Err(Error::new(what, Refusal { errno: libc::EEXIST, message: None, offset: None, request: 0 }));
+        }
+        transaction.create_set(&name.table, set);
+        Ok(())
+    });
+    own(&mut owned, &made.map_err(|refused| refused.error)?, true);
+    owned.memories.hold(name);
+    memory::own(&mut *netns.netfilter().doing(|| what.to_owned())?, &mut owned, std::slice::from_ref(name))
 }
 
 /// Why a change was not made, and the number of the request that was refused.
@@ -258,8 +287,10 @@ pub(super) fn own(owned: &mut Owned, made: &Made, accept: bool) {
 fn helped(error: Error, plan: &Plan) -> Error {
     let (missing, misplaced) = (error.errno() == Some(libc::ENOENT), matches!(error.errno(), Some(libc::EOPNOTSUPP | libc::EINVAL)));
     let chains: Vec<_> = plan.leads_to().iter().map(|chain| format!("`{chain}`")).collect();
+    let sets: Vec<_> = plan.asked().iter().map(|name| format!("`{} {}`", name.table, name.set)).collect();
     match (&plan.target, plan.target.as_ref().and_then(Target::where_it_works)) {
         (Some(Target::Vmap(map)), _) if missing => error.help(format!("make map `{map}` first, with `VerdictMap::new`")),
+        _ if missing && !sets.is_empty() => error.help(format!("make set {} first, with `AddressSet::new`", sets.join(", "))),
         _ if missing && !chains.is_empty() => error.help(format!("make chain {} first, with `RuleChain::new`", chains.join(", "))),
         (_, Some(place)) if misplaced => error.help(place),
         _ => error,

@@ -56,7 +56,8 @@ pub(crate) fn memories(plan: &Plan) -> Vec<Set> {
     plan.tests.iter().filter_map(memory).collect()
 }
 
-fn address_set(family: Family, name: &str) -> Set {
+/// An empty set of addresses of that family.
+pub(super) fn address_set(family: Family, name: &str) -> Set {
     let data_type = if family == Family::Ip6 { DataType::Ipv6 } else { DataType::Ipv4 };
     let key_len = data_type.bytes().and_then(|bytes| u32::try_from(bytes).ok()).unwrap_or(0);
     Set { name: name.to_owned(), key_type: data_type.number(), key_len, ..Set::default() }

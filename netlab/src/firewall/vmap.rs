@@ -5,12 +5,11 @@ use std::fmt::{self, Display};
 use std::net::IpAddr;
 use std::panic::Location;
 
-use super::{change, memory};
+use super::change;
 use crate::error::{At, Doing, Error, Result};
 use crate::netns::Netns;
 use crate::nft::data::Verdict;
 use crate::nft::family::TableName;
-use crate::nft::look;
 use crate::nft::lower::set::service_map;
 use crate::nft::matches::protocol_number;
 use crate::nft::memories::SetName;
@@ -73,21 +72,7 @@ impl VerdictMap {
     fn create(mut self) -> Result<Self> {
         let what = format!("make {self}");
         let set = self.with_elements(Vec::new()).map_err(|why| Error::invalid(what.clone(), why))?;
-        let (netns, name) = (&self.netns, &self.name);
-        let mut owned = netns.owned();
-        let made = change::change(netns, &mut owned, |owned, socket, transaction| {
-            change::need_table(netns, owned, socket, transaction, &name.table)?;
-            if look::set(socket, &name.table, &name.set).doing(|| what.clone())?.is_some() {
-                return Err(Error::new(what.clone(), Refusal { errno: libc::EEXIST, message: None, offset: None, request: 0 }));
-            }
-            transaction.create_set(&name.table, &set);
-            Ok(())
-        });
-        let made = made.map_err(|refused| refused.error)?;
-        change::own(&mut owned, &made, true);
-        owned.memories.hold(name);
-        memory::own(&mut *netns.netfilter().doing(|| what.clone())?, &mut owned, std::slice::from_ref(name))?;
-        drop(owned);
+        change::create_set(&self.netns, &self.name, &set, &what)?;
         self.armed = true;
         Ok(self)
     }

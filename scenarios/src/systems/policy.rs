@@ -1,6 +1,6 @@
 //! Who may talk to a pod, and as whom a pod may talk.
 
-use netlab::{Capture, FilterRule, Netns, Probe, Reason, Rules, VethPair, capture};
+use netlab::{AddressSet, Capture, FilterRule, Netns, Probe, Reason, Rules, VethPair, capture};
 
 use super::kubernetes::{POD_3, POD_4, WEB_1, WEB_2, node_and_pods};
 use crate::error::Result;
@@ -12,6 +12,11 @@ const WEB: &str = "10.244.1.2";
 const OTHER_PORT: &str = "10.244.1.2:8080";
 const POLICY: &str = "the policy of web-1";
 const ANSWERS: &str = "the way of answers";
+const POD_3_ADDRESS: &str = "10.244.1.4";
+const POD_4_ADDRESS: &str = "10.244.1.5";
+const LABEL: &str = "the pods with the label";
+const NAMED_BY_LABEL: &str = "the rule for who has the label";
+const DEFAULT_DENY: &str = "the rule for the others";
 
 pub(super) const SYSTEMS: &[Stage] = &[
     Stage {
@@ -72,6 +77,65 @@ pub(super) const SYSTEMS: &[Stage] = &[
             s.served(&other, WEB, WEB_1)?;
             s.served(&other, OTHER_PORT, WEB_1)?;
             s.replies(&other, WEB)
+        },
+        ..Stage::STILL
+    },
+    Stage {
+        id: "systems.network-policy-sets",
+        title: "a policy by sets: the rules stay",
+        afresh: true,
+        kernel: &["bridge", "nft"],
+        claim: "A policy names pods by a label. The rule asks whether the sender is in the set of those that have it: who gets the label is let \
+                in, who loses it is kept out, and no rule is written anew.",
+        truth: "The set is a list of addresses beside the chains, which the kernel looks up in one step, however long it is. A change takes \
+                effect with the next packet, and the rule goes on counting. An empty set lets nobody in: \
+                that is \"default deny\". Calico and others keep such sets with ipset, which iptables asks by -m set; here it is one of nft.",
+        commands: &[
+            "nft add set ip filter role-client '{ type ipv4_addr; }'",
+            "nft add rule ip filter FORWARD ip daddr 10.244.1.2 ip saddr @role-client counter accept",
+            "nft add rule ip filter FORWARD ip daddr 10.244.1.2 counter drop",
+            "nft add element ip filter role-client '{ 10.244.1.4 }'  # pod-3; and so on for whom gets the label",
+        ],
+        scene: node_and_pods,
+        before: |w, s| {
+            s.served(&w.machine(POD_3)?, WEB, WEB_1)?;
+            s.served(&w.machine(POD_4)?, WEB, WEB_1)
+        },
+        change: |w| {
+            let host = w.host();
+            let set = AddressSet::new(&host, "filter", "role-client")?;
+            w.keep(NAMED_BY_LABEL, FilterRule::accept(&host).forward().addressed_to(WEB).from_set(&set).install()?);
+            w.keep(DEFAULT_DENY, FilterRule::drop(&host).forward().addressed_to(WEB).install()?);
+            set.add(POD_3_ADDRESS)?;
+            w.keep(LABEL, set);
+            Ok(())
+        },
+        check: |w, s| {
+            let (pod3, pod4) = (w.machine(POD_3)?, w.machine(POD_4)?);
+            s.not_served(&pod4, WEB, Reason::Silence)?;
+            s.served(&pod3, WEB, WEB_1)?;
+            let (set, rule) = (w.kept::<AddressSet>(LABEL)?, w.kept::<FilterRule>(NAMED_BY_LABEL)?);
+            let asks = "add rule ip filter FORWARD ip daddr 10.244.1.2 ip saddr @role-client counter accept";
+            s.equals("host: the rule, as nft says it", rule.as_nft(), asks)?;
+            let counted = rule.hits()?.packets;
+            s.with("pod-4 in the set as well");
+            set.add(POD_4_ADDRESS)?;
+            s.served(&pod4, WEB, WEB_1)?;
+            s.served(&pod3, WEB, WEB_1)?;
+            let now = rule.hits()?.packets;
+            s.holds("host: the rule has gone on counting", format!("{counted} packets, then {now}"), counted > 0 && now > counted)?;
+            s.without("pod-3 in the set");
+            set.remove(POD_3_ADDRESS)?;
+            s.not_served(&pod3, WEB, Reason::Silence)?;
+            s.served(&pod4, WEB, WEB_1)?;
+            s.without("anybody in the set: default deny");
+            set.remove(POD_4_ADDRESS)?;
+            s.not_served(&pod4, WEB, Reason::Silence)?;
+            s.served(&pod4, "10.244.1.3", WEB_2)?;
+            s.without("the policy");
+            w.take::<FilterRule>(DEFAULT_DENY)?.close()?;
+            s.served(&pod4, WEB, WEB_1)?;
+            s.served(&pod3, WEB, WEB_1)
         },
         ..Stage::STILL
     },
