@@ -18,6 +18,7 @@ const FEATURES: &[&str] = &[
     "ifb",
     "ipip",
     "ipvlan",
+    "ipvs",
     "macvlan",
     "macvtap",
     "nat",

@@ -8,6 +8,8 @@ pub(crate) enum Question {
     Qdisc,
     Tun,
     Chain(&'static str),
+    /// A family of generic netlink.
+    Family(&'static str),
 }
 
 /// A feature by its name in `needs(…)`, which for links is their kind.
@@ -35,6 +37,7 @@ const FEATURES: &[Feature] = &[
     feature("ifb", Question::Link, "CONFIG_IFB", "ifb"),
     feature("ipip", Question::Link, "CONFIG_NET_IPIP", "ipip"),
     feature("ipvlan", Question::Link, "CONFIG_IPVLAN", "ipvlan"),
+    feature("ipvs", Question::Family("IPVS"), "CONFIG_IP_VS", "ip_vs"),
     feature("macvlan", Question::Link, "CONFIG_MACVLAN", "macvlan"),
     feature("macvtap", Question::Link, "CONFIG_MACVTAP", "macvtap"),
     feature("nat", Question::Chain("nat"), "CONFIG_NFT_NAT", "nft_chain_nat"),

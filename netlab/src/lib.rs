@@ -117,7 +117,7 @@ pub use gre::{Gre, GreBuilder};
 pub use iface::Iface;
 pub use ipip::{Ipip, IpipBuilder};
 pub use ipvlan::Ipvlan;
-pub use isolate::Machine;
+pub use isolate::{Machine, needs};
 pub use link::Link;
 pub use macvlan::Macvlan;
 pub use macvtap::Macvtap;

@@ -23,6 +23,8 @@ pub enum Error {
         /// The command that installs it.
         install: &'static str,
     },
+    /// The stage needs something that netlab has no fixture for yet, such as `WireGuard`.
+    NoFixture(&'static str),
     /// The stage, the registry or the world is not as the code takes it to be.
     World(String),
 }
@@ -53,6 +55,9 @@ impl fmt::Display for Error {
             Self::Netlab(e) => e.fmt(f),
             Self::Differs { check, seen } => write!(f, "{check}: not so, saw {seen}"),
             Self::Missing { program, install } => write!(f, "cannot start `{program}`: it is not installed\n  help: `{install}`"),
+            Self::NoFixture(what) => {
+                write!(f, "cannot set {what} up: this kernel has it, but netlab has no fixture for it\n  help: add one to netlab/src")
+            }
             Self::World(why) => f.write_str(why),
         }
     }

@@ -41,7 +41,7 @@ pub enum Outcome {
     Unsupported(String),
     /// This kernel lacks what the stage says that not every kernel has: why it refused.
     Lacks(String),
-    /// This machine lacks what the stage says that not every machine has: what it is, and what helps.
+    /// This machine lacks what the stage says that not every machine has, or netlab has no fixture for it: what it is, and what helps.
     NotHere(String),
 }
 
@@ -68,7 +68,7 @@ impl Outcome {
             Self::Differs { .. } => "differs",
             Self::Unsupported(_) => "unsupported",
             Self::Lacks(_) => "this kernel cannot",
-            Self::NotHere(_) => "not on this machine",
+            Self::NotHere(_) => "not played here",
         }
     }
 }
@@ -93,6 +93,7 @@ fn outcome(stage: &Stage, played: Result<(), Failed>) -> Outcome {
         Ok(()) => Outcome::AsRecorded,
         Err((_, e)) if e.is_unsupported() && !stage.kernel.is_empty() => Outcome::Lacks(e.to_string()),
         Err((_, e)) if e.is_unsupported() => Outcome::Unsupported(e.to_string()),
+        Err((_, e @ Error::NoFixture(_))) => Outcome::NotHere(e.to_string()),
         Err((_, e)) if e.is_for_want_of(stage.machine) && !must_be_here(&e) => Outcome::NotHere(e.to_string()),
         Err((during, e)) => Outcome::Differs { during, why: e.to_string() },
     }

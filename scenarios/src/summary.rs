@@ -25,7 +25,7 @@ pub(crate) fn tell(page: &mut Page, selection: &Selection, outcomes: &[Outcome],
         page.line(format!("{count:>5}  {} {verdict}", paint(style, mark)))?;
     }
     let (mark, style) = palette::LACKS;
-    for (words, lacking) in [("this kernel cannot", beyond_kernel(outcomes)), ("not on this machine", not_here(outcomes))] {
+    for (words, lacking) in [("this kernel cannot", beyond_kernel(outcomes)), ("not played here", not_here(outcomes))] {
         if lacking > 0 {
             page.line(format!("{lacking:>5}  {} {words}", paint(style, mark)))?;
         }
@@ -89,7 +89,7 @@ fn sentence(asked: usize, outcomes: &[Outcome], took: Duration) -> String {
         words.push(paint(palette::FAINT, format!("{lacking} beyond this kernel")));
     }
     if missing > 0 {
-        words.push(paint(palette::FAINT, format!("{missing} not on this machine")));
+        words.push(paint(palette::FAINT, format!("{missing} not played here")));
     }
     if rest > 0 {
         words.push(paint(palette::STRONG, format!("{rest} could not be played here")));

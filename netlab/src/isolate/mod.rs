@@ -37,6 +37,19 @@ mod wire;
 mod zygote;
 
 pub use machine::Machine;
+#[cfg(target_os = "linux")]
+pub use needs::needs;
+
+/// Demands that the kernel has a feature: of a kernel that is no Linux, in vain.
+///
+/// # Errors
+///
+/// Always.
+#[cfg(not(target_os = "linux"))]
+#[track_caller]
+pub fn needs(feature: &str) -> error::Result<()> {
+    Err(error::Error::unsupported(format!("have `{feature}` of this kernel"), "netlab needs Linux").at(std::panic::Location::caller()))
+}
 
 /// One test, as the attribute wrote it down.
 #[doc(hidden)]

@@ -1,5 +1,8 @@
 //! What a test says it needs of the kernel, asked before its body runs.
 
+use std::panic::Location;
+
+use crate::error::{At, Doing, Error, Result};
 use crate::feature::{Feature, Question};
 use crate::sys::{Refusal, feature, namespace};
 
@@ -23,15 +26,58 @@ fn ask(name: &str) -> Option<String> {
             "the test needs `{name}`, of which this version of netlab knows nothing: are netlab and netlab-macros equal?"
         ));
     };
-    let (request, answer): (String, Result<(), Refusal>) = match known.question {
-        Question::Link => (format!("a link of type {name}"), feature::link(name)),
-        Question::Qdisc => (format!("a queueing discipline {name}"), feature::qdisc(name)),
-        Question::Tun => ("the device /dev/net/tun".to_owned(), feature::tun()),
-        Question::Chain(kind) => (format!("an nf_tables chain of type {kind}"), feature::chain(kind)),
-    };
-    let refusal = answer.err()?;
-    let help = known.help(refusal.errno);
+    let refusal = known.answer().err()?;
+    let (request, help) = (known.request(), known.help(refusal.errno));
     Some(format!("the test needs `{name}`: asked for {request}, the kernel says: {refusal}\n  help: {help}"))
+}
+
+/// Demands that the kernel has a feature, by its name in `needs(…)` of [`#[netlab::test]`](macro@crate::test), such as `wireguard`.
+///
+/// For code that learns at run time what it needs. The kernel itself is asked, in a network namespace that goes with the answer; it loads the
+/// module, if it has it and loads modules on demand.
+///
+/// # Errors
+///
+/// If it has not, with what it said and the module that is missing: [`is_unsupported`](Error::is_unsupported), or
+/// [`is_permission`](Error::is_permission) for a `/dev/net/tun` that the user may not open. [`is_invalid_input`](Error::is_invalid_input) for a
+/// name of which netlab knows nothing.
+#[track_caller]
+pub fn needs(feature: &str) -> Result<()> {
+    let here = Location::caller();
+    demand(feature).at(here)
+}
+
+fn demand(name: &str) -> Result<()> {
+    let what = || format!("have `{name}` of this kernel");
+    let known = Feature::named(name).ok_or_else(|| Error::invalid(what(), "netlab knows no feature of that name"))?;
+    let (_, answer) = namespace::create(|| Ok(known.answer())).doing(what)?;
+    answer.map_err(|refusal| {
+        let help = known.help(refusal.errno);
+        Error::new(what(), refusal).fact(format!("asked for {}", known.request())).help(help)
+    })
+}
+
+impl Feature {
+    fn request(&self) -> String {
+        let name = self.name;
+        match self.question {
+            Question::Link => format!("a link of type {name}"),
+            Question::Qdisc => format!("a queueing discipline {name}"),
+            Question::Tun => "the device /dev/net/tun".to_owned(),
+            Question::Chain(kind) => format!("an nf_tables chain of type {kind}"),
+            Question::Family(family) => format!("the generic netlink family {family}"),
+        }
+    }
+
+    fn answer(&self) -> Result<(), Refusal> {
+        match self.question {
+            Question::Link => feature::link(self.name),
+            Question::Qdisc => feature::qdisc(self.name),
+            Question::Tun => feature::tun(),
+            Question::Chain(kind) => feature::chain(kind),
+            Question::Family(family) => feature::family(family),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -41,5 +87,13 @@ mod tests {
     #[test]
     fn an_unknown_feature_is_not_taken_for_one_that_is_there() {
         assert!(ask("warp").is_some_and(|why| why.contains("`warp`")));
+        assert!(needs("warp").is_err_and(|e| e.is_invalid_input()));
+    }
+
+    #[test]
+    fn a_family_of_generic_netlink_is_there_or_not() {
+        feature::family("nlctrl").expect("it answers itself");
+        let refusal = feature::family("warp").expect_err("nobody has it");
+        assert_eq!(refusal.errno, libc::EOPNOTSUPP);
     }
 }

@@ -7,7 +7,10 @@ use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkInfo, LinkMessage};
 use netlink_packet_route::tc::{TcAttribute, TcHandle, TcMessage};
-use netlink_sys::{Socket as RawSocket, SocketAddr, protocols::NETLINK_NETFILTER};
+use netlink_sys::{
+    Socket as RawSocket, SocketAddr,
+    protocols::{NETLINK_GENERIC, NETLINK_NETFILTER},
+};
 
 use super::{Refusal, netlink};
 
@@ -65,8 +68,39 @@ pub(crate) fn chain(kind: &str) -> Result<(), Refusal> {
     socket.send(&batch.concat(), 0)?;
     let (answer, _) = socket.recv_from_full()?;
     // The first answer is the first error, or else the acknowledgement that was asked for.
-    let errno = answer.get(16..20).and_then(|bytes| bytes.try_into().ok()).map_or(libc::EBADMSG, |bytes| -i32::from_ne_bytes(bytes));
-    if errno == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(errno).into()) }
+    match errno(&answer) {
+        0 => Ok(()),
+        errno => Err(io::Error::from_raw_os_error(errno).into()),
+    }
+}
+
+/// Asks for a family of generic netlink.
+pub(crate) fn family(name: &str) -> Result<(), Refusal> {
+    const CONTROL: u16 = 0x10; // GENL_ID_CTRL
+    const GET_FAMILY: u8 = 3; // CTRL_CMD_GETFAMILY
+    const FAMILY_NAME: u16 = 2; // CTRL_ATTR_FAMILY_NAME
+    const ERROR: u16 = 2; // NLMSG_ERROR
+    let socket = RawSocket::new(NETLINK_GENERIC)?;
+    socket.connect(&SocketAddr::new(0, 0))?;
+    // A generic header has the place of a netfilter one: command, version, and two bytes of nothing.
+    socket.send(&message(CONTROL, 0, GET_FAMILY, 0, &attribute(FAMILY_NAME, &[name.as_bytes(), b"\0"].concat())), 0)?;
+    let (answer, _) = socket.recv_from_full()?;
+    match (kind(&answer), errno(&answer)) {
+        (Some(ERROR), libc::ENOENT) => {
+            Err(Refusal { errno: libc::EOPNOTSUPP, message: Some(format!("no generic netlink family {name}")), offset: None, request: 0 })
+        }
+        (Some(ERROR), errno) => Err(io::Error::from_raw_os_error(errno).into()),
+        _ => Ok(()),
+    }
+}
+
+fn kind(answer: &[u8]) -> Option<u16> {
+    answer.get(4..6).and_then(|bytes| bytes.try_into().ok()).map(u16::from_ne_bytes)
+}
+
+/// That of an error or acknowledgement, where it is 0.
+fn errno(answer: &[u8]) -> i32 {
+    answer.get(16..20).and_then(|bytes| bytes.try_into().ok()).map_or(libc::EBADMSG, |bytes| -i32::from_ne_bytes(bytes))
 }
 
 /// A netfilter message: header, `nfgenmsg` (family, version, resource), attributes.

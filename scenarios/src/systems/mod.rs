@@ -11,6 +11,7 @@ mod docker;
 mod flannel;
 mod forwarder;
 mod hypervisor;
+mod ipvs;
 mod kube_nft;
 mod kubernetes;
 mod lan;
@@ -40,6 +41,7 @@ pub const DOCUMENT: Document = Document {
         bgp::SYSTEMS,
         kubernetes::SYSTEMS,
         kube_nft::SYSTEMS,
+        ipvs::SYSTEMS,
         policy::SYSTEMS,
         containers::SYSTEMS,
         lan::SYSTEMS,

@@ -1,10 +1,12 @@
 //! Networks that travel inside of others.
 
+use std::any::Any;
+
 use netlab::capture::{any, icmp, udp, vxlan};
-use netlab::{Bridge, Capture, Fdb, IcmpKind, Ipip, Route, Vxlan};
+use netlab::{Bridge, Capture, Fdb, Gre, IcmpKind, Ipip, Netns, Route, Vxlan};
 
 use super::nodes::{LAN, NODE_1, NODE_2, Node, nodes, pod, routed};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::stage::Stage;
 use crate::world::World;
 
@@ -67,19 +69,64 @@ pub(super) const SYSTEMS: &[Stage] = &[
         ],
         scene: routed,
         before: |w, s| s.no_reply(&w.machine(NODE_1.pod)?, "10.244.2.2", IcmpKind::NetUnreachable),
-        change: |w| {
-            for (node, other, pods) in [(NODE_1, NODE_2, "10.244.2.0/24"), (NODE_2, NODE_1, "10.244.1.0/24")] {
-                let netns = w.machine(node.name)?;
-                let tunnel = Ipip::between(node.address, other.address).install(netns.iface("tunl0"))?;
-                w.keep(format!("the tunnel of {}", node.name), tunnel);
-                w.keep(format!("the way to {}", other.pod), Route::to(pods).dev("tunl0").install(&netns)?);
-            }
-            Ok(())
+        change: |w| tunnels(w, |netns, node, other| Ipip::between(node.address, other.address).install(netns.iface("tunl0")), "tunl0"),
+        check: |w, s| s.replies_with_ttl(&w.machine(NODE_1.pod)?, "10.244.2.2", 62),
+        ..Stage::STILL
+    },
+    Stage {
+        id: "systems.gre",
+        title: "a GRE tunnel",
+        afresh: true,
+        kernel: &["gre"],
+        claim: "As IPIP, but a header between the two tells what is inside, and a key which tunnel it is: there may be several between two \
+                nodes.",
+        truth: "Ends with the same key hear each other. 28 bytes go for the headers and the key. Where it was written, no kernel had it: this \
+                is what the fixtures say, and has not been seen.",
+        commands: &[
+            "ip link add gre1 type gre local 192.168.1.11 remote 192.168.1.12 key 7; ip link set gre1 up  # node1, and so on node2",
+            "ip route add 10.244.2.0/24 dev gre1  # node1, and so on node2",
+        ],
+        scene: routed,
+        before: |w, s| s.no_reply(&w.machine(NODE_1.pod)?, "10.244.2.2", IcmpKind::NetUnreachable),
+        change: |w| tunnels(w, |netns, node, other| Gre::between(node.address, other.address).key(7).install(netns.iface("gre1")), "gre1"),
+        check: |w, s| s.replies_with_ttl(&w.machine(NODE_1.pod)?, "10.244.2.2", 62),
+        ..Stage::STILL
+    },
+    Stage {
+        id: "systems.wireguard",
+        title: "a tunnel that nobody reads: WireGuard",
+        afresh: true,
+        kernel: &["wireguard"],
+        claim: "Pods of two nodes reach each other in UDP datagrams that only the nodes can read. A node knows another by its public key, and a \
+                packet goes to the key to which its destination belongs.",
+        truth: "Not played yet: where it was written, no kernel had WireGuard, and netlab has no fixture for it. The scene is built, the kernel \
+                is asked, and what it says is told.",
+        commands: &[
+            "wg genkey > key; ip link add wg0 type wireguard; wg set wg0 listen-port 51820 private-key key  # each node",
+            "wg set wg0 peer KEY_OF_NODE_2 endpoint 192.168.1.12:51820 allowed-ips 10.244.2.0/24  # node1, and so on node2",
+            "ip link set wg0 mtu 1440 up; ip route add 10.244.2.0/24 dev wg0",
+        ],
+        scene: routed,
+        before: |w, s| s.no_reply(&w.machine(NODE_1.pod)?, "10.244.2.2", IcmpKind::NetUnreachable),
+        change: |_| {
+            netlab::needs("wireguard")?;
+            Err(Error::NoFixture("WireGuard"))
         },
         check: |w, s| s.replies_with_ttl(&w.machine(NODE_1.pod)?, "10.244.2.2", 62),
         ..Stage::STILL
     },
 ];
+
+/// A tunnel between the nodes, by which each has its route to the pods of the other.
+fn tunnels<T: Any>(world: &mut World, install: fn(&Netns, Node, Node) -> netlab::Result<T>, name: &str) -> Result<()> {
+    for (node, other) in [(NODE_1, NODE_2), (NODE_2, NODE_1)] {
+        let netns = world.machine(node.name)?;
+        world.keep(format!("the tunnel of {}", node.name), install(&netns, node, other)?);
+        let route = Route::to(format!("{}.0/24", other.net())).dev(name).install(&netns)?;
+        world.keep(format!("the way to {}", other.pod), route);
+    }
+    Ok(())
+}
 
 /// Two nodes with a container each, which think that they are on one Ethernet.
 fn swarm(world: &mut World) -> Result<()> {
