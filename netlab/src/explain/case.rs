@@ -67,13 +67,16 @@ impl Case {
         let capture = plan.start()?;
         let outcome = ask(netns, probe)?;
         let packets = capture.stop_with_losses()?;
-        let told = traces.iter().map(told).collect();
+        let told: Vec<_> = traces.iter().map(told).collect();
         drop(traces);
         let each = |read: fn(&Netns) -> Counters| lab.machines.iter().map(|machine| read(&machine.netns)).collect::<Vec<_>>();
         let after = each(Counters::read);
         let connections = connections(&lab);
         lab.again();
-        let trail = Trail::read(&lab, asker, target, protocol, &packets, &connections);
+        let mut trail = Trail::read(&lab, asker, target, protocol, &packets, &connections);
+        for (machine, told) in told.iter().enumerate() {
+            trail.learn(machine, told.events.iter().filter_map(|event| event.tuple));
+        }
         Ok(Self { lab, asker, probe: probe.clone(), target, outcome, trail, told, connections, known, before, after })
     }
 

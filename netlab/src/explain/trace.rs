@@ -205,8 +205,11 @@ fn headers(a: &[u8]) -> (Option<Tuple>, Option<String>) {
     if link.get(12..14) == Some(&[0x08, 0x06]) || network.get(..4) == Some(&[0, 1, 0x08, 0]) {
         return (None, Some("ARP".to_owned()));
     }
+    // The quote ends before the address that is asked for: the type has to do (RFC 4861: 135 and 136).
+    if network.first().is_some_and(|first| first >> 4 == 6) && network.get(6) == Some(&58) && matches!(transport.first(), Some(135 | 136)) {
+        return (None, Some("neighbour discovery".to_owned()));
+    }
     let decoded = Decoded::ip(&[network, transport].concat());
     let Body::Ip(ip) = &decoded.body else { return (None, None) };
-    let tuple = Tuple::of(ip);
-    (tuple, super::trail::discovery(ip).then(|| "neighbour discovery".to_owned()))
+    (Tuple::of(ip), None)
 }

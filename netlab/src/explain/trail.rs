@@ -100,6 +100,19 @@ impl Trail {
         trail
     }
 
+    /// Takes in what a machine told of packets that it translated, and that died in it before their connection was remembered.
+    pub(super) fn learn(&mut self, machine: usize, told: impl Iterator<Item = Tuple>) {
+        for after in told {
+            let begins_alike =
+                |before: &&Tuple| (before.protocol, before.source, before.source_port) == (after.protocol, after.source, after.source_port);
+            let before = self.questions.iter().find(begins_alike).copied();
+            if let Some(before) = before.filter(|_| after.source_port != 0 && !self.questions.contains(&after)) {
+                self.questions.insert(after);
+                self.renamed.push(Renamed { machine, before, after });
+            }
+        }
+    }
+
     pub(super) fn way(&self, tuple: &Tuple) -> Option<Way> {
         match (self.questions.contains(tuple), self.questions.contains(&tuple.back())) {
             (true, _) => Some(Way::Question),
@@ -210,9 +223,4 @@ fn discovering(tap: Tap, icmp: &IcmpKind) -> Option<Resolving> {
         IcmpKind::NeighbourAdvertisement { target } => Some(Resolving { tap, asks: false, address: (*target).into() }),
         _ => None,
     }
-}
-
-/// Whether the packet resolves an IPv6 neighbour.
-pub(super) fn discovery(ip: &Ip) -> bool {
-    matches!(ip.as_icmp(), Some(IcmpKind::NeighbourSolicitation { .. } | IcmpKind::NeighbourAdvertisement { .. }))
 }

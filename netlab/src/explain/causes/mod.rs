@@ -23,7 +23,7 @@ use super::finding::{Finding, Way};
 use super::lab::Tap;
 use super::walk::{End, Ended};
 
-pub(super) use nat::{blame as blame_translation, remembers, stale, strays};
+pub(super) use nat::{blame as blame_translation, remembers, stale, strays, untranslated};
 pub(super) use neighbour::unresolved as neighbour_of;
 pub(super) use policy::elsewhere;
 pub(super) use route::{next_hop, refusal};

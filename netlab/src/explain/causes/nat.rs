@@ -5,6 +5,7 @@ use super::super::cause::Cause;
 use super::super::finding::{Finding, Way};
 use super::super::trail::Sighting;
 use super::super::tuple::Tuple;
+use super::super::walk::End;
 use crate::conntrack::Connection;
 
 /// The machine that gave the question another destination: what it was there, and what it became.
@@ -82,6 +83,16 @@ pub(crate) fn strays(case: &Case, server: Option<usize>) -> Option<Finding> {
     }
     let server = server.filter(|server| case.is_local(*server, answered))?;
     Some(case.finding(server, Way::Answer, Cause::AnswersFromOtherAddress { asked, answered }).at(place))
+}
+
+/// An answer that came back to the asker as the server sent it, and not as the asker waits for it.
+pub(crate) fn untranslated(case: &Case, end: &End) -> Option<Finding> {
+    let awaited = case.trail.first?.back();
+    let came = case.translated(end.machine, end.arrived.as_ref()?.tuple);
+    let (machine, ..) = translator(case)
+        .filter(|_| end.machine == case.asker && (came.source, came.source_port) != (awaited.source, awaited.source_port))?;
+    let cause = Cause::AnswerNotTranslated { asked: awaited.source, answered: came.source, translator: Some(case.name(machine)) };
+    Some(case.finding(machine, Way::Answer, cause).at(came.source.to_string()))
 }
 
 /// The connection that a machine remembers from before, though a question that it does not remember would be answered.

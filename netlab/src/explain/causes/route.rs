@@ -7,7 +7,7 @@ use super::super::cause::Cause;
 use super::super::finding::{Finding, Way};
 use super::super::tuple::Tuple;
 use super::super::walk::End;
-use crate::snapshot::{Route, RouteKind, RouteQuery};
+use crate::snapshot::{Question, Route, RouteKind, RouteQuery};
 
 /// The packet as the machine routes it: after it changed the destination.
 pub(super) fn routed(case: &Case, end: &End) -> Tuple {
@@ -119,6 +119,16 @@ pub(super) fn reverse_path(case: &Case, end: &End) -> Option<Finding> {
     let mode = |name: &str| case.machine(end.machine).sysctl(&["net", "ipv4", "conf", name, "rp_filter"]);
     let strictest = [mode("all"), mode(&device)].into_iter().flatten().filter_map(|value| value.trim().parse::<u8>().ok()).max()?;
     let source = end.tuple.source;
+    // Others' packets may have been counted.
+    let leads_back = match case.machine(end.machine).way(&Question { mark: case.mark(end.machine, end.way), ..Question::to(source) }) {
+        Ok(route) => {
+            strictest != 1 || route.dev.as_ref() == Some(&device) || route.nexthops.iter().any(|hop| hop.dev.as_ref() == Some(&device))
+        }
+        Err(_) => false,
+    };
+    if leads_back {
+        return None;
+    }
     let cause = Cause::ReversePathFilter { source, device: device.clone(), strict: strictest == 1 };
     Some(case.finding(end.machine, end.way, cause).at(device))
 }

@@ -19,7 +19,10 @@ fn again(lab: &mut Lab) -> Result<()> {
 
 pub(super) fn nobody_listens(lab: &mut Lab) -> Result<Injected> {
     lab.server = None;
-    Ok(Truth::at(lab.server_node(), "nobody_listens").undone(again))
+    let truth = Truth::at(lab.server_node(), "nobody_listens");
+    // Whose rule leads to a port where nobody is may be as wrong.
+    let truth = lab.plan.dnat.into_iter().fold(truth, |truth, router| truth.or(&lab.nodes[router], "translated_to_silence"));
+    Ok(truth.undone(again))
 }
 
 pub(super) fn bound_to_loopback(lab: &mut Lab) -> Result<Injected> {
