@@ -1,72 +1,106 @@
-//! Who waits for packets or connections in a namespace, by the kernel's own lists (proc(5), `/proc/net/tcp`).
+//! Who listens: the kernel's list of sockets (sock_diag(7)), and whose they are.
 
-use std::fs;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// `TCP_LISTEN` in the list's column `st`.
-const LISTENS: &str = "0A";
-/// `TCP_ESTABLISHED`: a UDP socket that is connected to somebody.
-const CONNECTED: &str = "01";
+use crate::netns::Netns;
+use crate::snapshot::wire::{AF_INET, AF_INET6, Raw};
+use crate::sys::netlink;
 
-/// A socket that waits for whoever comes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Waiting {
-    pub(crate) udp: bool,
+const SOCK_DIAG_BY_FAMILY: u16 = 20;
+const INET_DIAG_SKV6ONLY: u16 = 11;
+const TCP: u8 = 6;
+pub(crate) const UDP: u8 = 17;
+/// Sockets that take packets from anybody: bit 10 for TCP's LISTEN, bit 7 for UDP, whose unconnected sockets are CLOSE.
+const LISTEN: u32 = 1 << 10;
+const CLOSE: u32 = 1 << 7;
+
+/// A socket that takes packets of anybody.
+#[derive(Debug, Clone)]
+pub(crate) struct Listening {
+    pub(crate) protocol: u8,
     pub(crate) address: SocketAddr,
-    /// The number that `/proc/PID/fd` shows for it.
-    pub(crate) inode: u64,
+    pub(crate) v6_only: bool,
+    /// Of TCP, the connections that wait to be accepted; of UDP, bytes to be read.
+    pub(crate) queued: u32,
+    /// Of TCP, how many connections may wait.
+    pub(crate) limit: u32,
+    pub(crate) inode: u32,
 }
 
-/// The TCP sockets that listen and the UDP sockets that are connected to nobody, in the namespace of the calling thread.
-pub(crate) fn waiting() -> io::Result<Vec<Waiting>> {
-    let mut all = Vec::new();
-    for (name, udp) in [("tcp", false), ("tcp6", false), ("udp", true), ("udp6", true)] {
-        match fs::read_to_string(format!("/proc/thread-self/net/{name}")) {
-            Ok(text) => all.extend(text.lines().skip(1).filter_map(|line| parse(line, udp))),
-            Err(_) if name.ends_with('6') => {} // a kernel without IPv6 has none
-            Err(e) => return Err(e),
+/// A process that has a socket.
+#[derive(Debug, Clone)]
+pub(crate) struct Owner {
+    pub(crate) pid: u32,
+    pub(crate) name: String,
+    pub(crate) stopped: bool,
+}
+
+impl Listening {
+    /// Whether it takes what comes to that address, ports aside.
+    pub(crate) fn takes(&self, address: IpAddr) -> bool {
+        match self.address.ip() {
+            IpAddr::V6(any) if any.is_unspecified() => address.is_ipv6() || !self.v6_only,
+            IpAddr::V4(any) if any.is_unspecified() => address.is_ipv4(),
+            own => own.to_canonical() == address,
         }
     }
-    Ok(all)
 }
 
-/// A line of a list, if its socket waits.
-pub(crate) fn parse(line: &str, udp: bool) -> Option<Waiting> {
-    let mut columns = line.split_whitespace().skip(1);
-    let (local, _remote, state) = (columns.next()?, columns.next()?, columns.next()?);
-    let waits = if udp { state != CONNECTED } else { state == LISTENS };
-    let (ip, port) = local.rsplit_once(':')?;
-    let address = SocketAddr::new(address(ip)?, u16::from_str_radix(port, 16).ok()?);
-    let inode = columns.nth(5)?.parse().ok()?;
-    waits.then_some(Waiting { udp, address, inode })
+/// All that listens in a machine, for TCP and UDP.
+pub(crate) fn listening(netns: &Netns) -> Vec<Listening> {
+    let Ok(mut socket) = netns.enter_io(netlink::Socket::diagnostics) else { return Vec::new() };
+    let questions = [(TCP, LISTEN), (UDP, CLOSE)].into_iter().flat_map(|kind| [(AF_INET, kind), (AF_INET6, kind)]);
+    questions
+        .flat_map(|(family, (protocol, states))| {
+            let answers = socket.dump(question(family, protocol, states)).unwrap_or_default();
+            answers.iter().filter_map(|answer| read(answer, protocol)).collect::<Vec<_>>()
+        })
+        .collect()
 }
 
-/// Words of 32 bits, each printed as the processor reads it.
-fn address(hex: &str) -> Option<IpAddr> {
-    let word = |at: usize| u32::from_str_radix(hex.get(at..at + 8)?, 16).ok().map(u32::to_ne_bytes);
-    match hex.len() {
-        8 => Some(Ipv4Addr::from(word(0)?).into()),
-        32 => {
-            let bytes = [word(0)?, word(8)?, word(16)?, word(24)?].concat();
-            Some(Ipv6Addr::from(<[u8; 16]>::try_from(bytes).ok()?).into())
-        }
-        _ => None,
-    }
+/// `struct inet_diag_req_v2`.
+fn question(family: u8, protocol: u8, states: u32) -> Raw {
+    let mut bytes = vec![family, protocol, 0, 0];
+    bytes.extend(states.to_ne_bytes());
+    bytes.resize(8 + 48, 0);
+    Raw::new(SOCK_DIAG_BY_FAMILY, bytes)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// `struct inet_diag_msg`.
+fn read(answer: &Raw, protocol: u8) -> Option<Listening> {
+    let (header, attributes) = answer.split::<72>()?;
+    let word = |at: usize| Some(u32::from_ne_bytes(*header.get(at..)?.first_chunk()?));
+    let port = u16::from_be_bytes([header[4], header[5]]);
+    let ip = match header[0] {
+        AF_INET => Ipv4Addr::from(*header[8..].first_chunk::<4>()?).into(),
+        _ => IpAddr::from(Ipv6Addr::from(*header[8..].first_chunk::<16>()?)),
+    };
+    Some(Listening {
+        protocol,
+        address: SocketAddr::new(ip, port),
+        v6_only: attributes.u8(INET_DIAG_SKV6ONLY).is_some_and(|only| only != 0),
+        queued: word(56)?,
+        limit: word(60)?,
+        inode: word(68)?,
+    })
+}
 
-    #[test]
-    fn a_line_of_the_kernel_s_list_gives_address_and_inode() {
-        let line = "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 20373 1 0 100 0 0 10 0";
-        let loopback = if cfg!(target_endian = "little") { "127.0.0.1:8080" } else { "1.0.0.127:8080" };
-        assert_eq!(parse(line, false), Some(Waiting { udp: false, address: loopback.parse().unwrap(), inode: 20373 }));
-        let line = "   1: 0100007F:1F90 0100007F:9000 01 00000000:00000000 00:00000000 00000000     0        0 20374 1 0 20 4 30 10 -1";
-        assert_eq!((parse(line, false), parse(line, true)), (None, None));
-        let line = " 1: 00000000000000000000000000000000:0035 00000000000000000000000000000000:0000 07 0:0 00:0 0 0 0 7 2 0";
-        assert_eq!(parse(line, true), Some(Waiting { udp: true, address: "[::]:53".parse().unwrap(), inode: 7 }));
-    }
+/// The processes that have a socket, as far as `/proc` shows them.
+pub(crate) fn owners(inode: u32) -> Vec<Owner> {
+    let wanted = format!("socket:[{inode}]");
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let has = |pid: &u32| {
+        let files = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        files.filter_map(|file| std::fs::read_link(file.path()).ok()).any(|link| link.to_str() == Some(&wanted))
+    };
+    pids.filter(has).filter_map(owner).collect()
+}
+
+/// From `/proc/PID/stat`: `17 (name with spaces) T …`.
+fn owner(pid: u32) -> Option<Owner> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (head, tail) = stat.rsplit_once(')')?;
+    let name = head.split_once('(')?.1.to_owned();
+    Some(Owner { pid, name, stopped: matches!(tail.trim_start().chars().next(), Some('T' | 't')) })
 }

@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use scenarios::{DOCUMENTS, Selection, Verdict, Way, markdown, near, select};
 
 use crate::page::Page;
-use crate::{fresh, json, palette, proof, tour};
+use crate::{book, fresh, json, palette, proof, tour};
 
 /// What a run of the program came to; each has its exit code.
 ///
@@ -76,6 +76,17 @@ fn command() -> Command {
                 .arg(Arg::new("without-cause").long("without-cause").action(ArgAction::SetTrue)),
         )
         .subcommand(
+            Command::new("book")
+                .about("Writes the book: a page a tutorial, with drawings of what the kernel has after each stage")
+                .arg(Arg::new("folder").value_name("FOLDER").required(true).help("Where the pages go, such as docs/tutorials")),
+        )
+        .subcommand(
+            Command::new(book::STATE)
+                .hide(true)
+                .about("Builds the state after a stage and prints its topology, for the program itself")
+                .arg(ids().num_args(1).required(true)),
+        )
+        .subcommand(
             Command::new("markdown").hide(true).about("Prints a tutorial as its module documentation has it").arg(ids().required(true)),
         )
 }
@@ -114,6 +125,11 @@ fn dispatch(name: &str, matches: &ArgMatches, selection: &Selection) -> io::Resu
         fresh::PERFORM => match selection.first() {
             Some((document, stage)) if matches.get_flag("without-cause") => fresh::perform(document, stage, Way::WithoutCause),
             Some((document, stage)) => fresh::perform(document, stage, Way::AsWritten),
+            None => Ok(End::Usage),
+        },
+        book::STATE => selection.first().map_or(Ok(End::Usage), |(document, stage)| book::state(document, stage)),
+        "book" => match matches.get_one::<String>("folder") {
+            Some(folder) => book::write(folder.as_ref(), selection),
             None => Ok(End::Usage),
         },
         "list" if json => json::list(),

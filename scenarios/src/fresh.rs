@@ -15,18 +15,27 @@ use scenarios::{Document, Outcome, Phase, Played, Selection, Stage, Way};
 use crate::cli::End;
 
 /// A stage that hangs is over by then.
-const TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Stages that are played at the same time, for each processor: they wait most of the time, for what must not come.
 const PLAYED_AT_ONCE: usize = 3;
 
 /// Plays stages, several at the same time, and gives each to `tell` in the order of the selection, until that is enough.
-pub(crate) fn each(selection: &Selection, way: Way, mut tell: impl FnMut(usize, Played) -> io::Result<ControlFlow<()>>) -> io::Result<()> {
+pub(crate) fn each(selection: &Selection, way: Way, tell: impl FnMut(usize, Played) -> io::Result<ControlFlow<()>>) -> io::Result<()> {
+    each_by(selection, |stage| play(stage, way), tell)
+}
+
+/// As [`each`], but by whatever is to be done with a stage.
+pub(crate) fn each_by<T: Send>(
+    selection: &Selection,
+    play: impl Fn(&Stage) -> T + Sync,
+    mut tell: impl FnMut(usize, T) -> io::Result<ControlFlow<()>>,
+) -> io::Result<()> {
     let next = AtomicUsize::new(0);
     let (done, plays) = mpsc::channel();
-    let work = |done: mpsc::Sender<(usize, Played)>| {
+    let work = |done: mpsc::Sender<(usize, T)>| {
         while let Some((i, (_, stage))) = Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|i| Some((i, selection.get(i)?))) {
-            if done.send((i, play(stage, way))).is_err() {
+            if done.send((i, play(stage))).is_err() {
                 return;
             }
         }

@@ -40,8 +40,8 @@ mod world;
 
 pub use ask::counter;
 pub use error::{Error, Result};
-pub use play::{Outcome, Phase, Played, Way, play, rehearse, test, world_after};
-pub use registry::{DOCUMENTS, Selection, find_stage, markdown, near, select};
+pub use play::{Outcome, Phase, Played, Way, play, rehearse, test, walk, world_after};
+pub use registry::{DOCUMENTS, Selection, find_stage, markdown, near, section, select};
 pub use stage::{Cause, Document, Stage, Verdict};
 pub use story::{Check, Role, Story};
 pub use world::World;

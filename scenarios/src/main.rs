@@ -1,5 +1,6 @@
 //! Plays the tutorials: a narrated tour on a real kernel network, or one line of JSON a stage.
 
+mod book;
 mod cli;
 mod fresh;
 mod json;

@@ -138,6 +138,22 @@ pub fn world_after(id: &str) -> Result<World> {
     Ok(world)
 }
 
+/// Builds the world of a stage in this machine, and tells after each change which stage's it was: those it builds on, then its own.
+///
+/// # Errors
+///
+/// If a change cannot be made, or what `tell` says.
+pub fn walk(document: &Document, stage: &'static Stage, mut tell: impl FnMut(&'static Stage) -> Result<()>) -> Result<()> {
+    let mut world = (document.start)()?;
+    for earlier in document.before(stage) {
+        (earlier.change)(&mut world)?;
+        tell(earlier)?;
+    }
+    (stage.scene)(&mut world)?;
+    (stage.change)(&mut world)?;
+    tell(stage)
+}
+
 type Failed = (Phase, Error);
 
 fn run(document: &Document, stage: &Stage, way: Way, story: &mut Story) -> Result<(), Failed> {

@@ -75,10 +75,11 @@ pub fn near(id: &str) -> Vec<&'static str> {
 
 /// A document's stages as the section of its module documentation.
 pub fn markdown(document: &Document) -> String {
-    document.stages().map(|stage| section(document, stage)).collect()
+    document.stages().map(|stage| section(document, stage, "")).collect()
 }
 
-fn section(document: &Document, stage: &Stage) -> String {
+/// One stage of it, with something more behind its commands.
+pub fn section(document: &Document, stage: &Stage, more: &str) -> String {
     let Stage { id, title, verdict, claim, truth, needs, commands, aside, afresh, kernel, machine, .. } = stage;
     let mut section = format!("\n## {id} {title}\n\n");
     if *afresh && !document.is_collection() {
@@ -88,6 +89,7 @@ fn section(document: &Document, stage: &Stage) -> String {
     if !commands.is_empty() {
         section += &format!("\n```text\n{}\n```\n", commands.join("\n"));
     }
+    section += more;
     section += &format!("\n**{}.** {truth}\n", capitalised(&verdict.to_string()));
     if !needs.is_empty() {
         section += &format!("\nNeeds: {}.\n", needs.join("; "));

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::Location;
 
+use super::listeners::{Programs, listeners};
 use super::model::{Cable, CableKind, End, Interface, LinkState, Machine, Route, RuleCount, Topology};
 use crate::error::{At, Doing, Result};
 use crate::netns::Netns;
 use crate::nft::{Family, Ruleset};
 use crate::snapshot::{self, Addresses, Details, Peer, RouteKind};
-use crate::sockets;
 use crate::sys::sysctl;
 
 /// Kinds of links that lie upon another one.
@@ -56,7 +56,8 @@ struct Tunnel {
 }
 
 fn read(machines: &[Netns]) -> Result<Topology> {
-    let mut seen = machines.iter().map(look).collect::<Result<Vec<_>>>()?;
+    let programs = Programs::default();
+    let mut seen = machines.iter().map(|netns| look(netns, &programs)).collect::<Result<Vec<_>>>()?;
     let (cables, foreign) = cables(&seen)?;
     let overlays = overlays(&seen);
     // The host is always there; it is in the picture if it is in the lab.
@@ -78,15 +79,14 @@ impl Machine {
     }
 }
 
-fn look(netns: &Netns) -> Result<Seen> {
+fn look(netns: &Netns, programs: &Programs) -> Result<Seen> {
     let addresses = netns.addresses()?;
     let interfaces = addresses.links.iter().map(|link| interface(link, &addresses)).filter(is_shown).collect();
     let ruleset = netns.ruleset()?;
     let tunnels = tunnels(netns, &addresses)?;
     let on = |key| sysctl::read(key).is_ok_and(|value| value == "1");
-    let what = || format!("look at the sockets and sysctls of `{netns}`");
-    let (sockets, forwards) =
-        netns.enter_io(|| Ok((sockets::waiting()?, (on("net.ipv4.ip_forward"), on("net.ipv6.conf.all.forwarding"))))).doing(what)?;
+    let forwards = netns.enter_io(|| Ok((on("net.ipv4.ip_forward"), on("net.ipv6.conf.all.forwarding"))));
+    let forwards = forwards.doing(|| format!("look at the sysctls of `{netns}`"))?;
     let machine = Machine {
         name: netns.name().to_owned(),
         foreign: false,
@@ -95,7 +95,7 @@ fn look(netns: &Netns) -> Result<Seen> {
         forwards,
         rules: counts(&ruleset),
         drops: drops(&ruleset),
-        listeners: super::listeners::named(netns, sockets, !tunnels.is_empty()),
+        listeners: listeners(netns, programs, !tunnels.is_empty()),
     };
     Ok(Seen { netns: netns.clone(), addresses, machine, tunnels })
 }

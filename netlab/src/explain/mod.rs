@@ -27,7 +27,6 @@ mod finding;
 mod lab;
 mod segment;
 mod simulate;
-mod sockets;
 mod text;
 mod trace;
 mod trail;

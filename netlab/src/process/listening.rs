@@ -6,7 +6,8 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 
-use crate::sockets::parse;
+/// `TCP_LISTEN` in the list's column `st`.
+const LISTENS: &str = "0A";
 
 /// The lists of a namespace, and the sockets that were in them at first.
 #[derive(Debug)]
@@ -44,8 +45,32 @@ impl Sockets {
             let mut text = String::new();
             file.rewind()?;
             file.read_to_string(&mut text)?;
-            sockets.extend(text.lines().skip(1).filter_map(|line| parse(line, udp)).map(|socket| (socket.address.port(), socket.inode)));
+            sockets.extend(text.lines().skip(1).filter_map(|line| parse(line, udp)));
         }
         Ok(sockets)
+    }
+}
+
+/// Port and inode of a socket that listens; a bound UDP socket does.
+fn parse(line: &str, udp: bool) -> Option<(u16, u64)> {
+    let mut columns = line.split_whitespace().skip(1);
+    let (local, _remote, state) = (columns.next()?, columns.next()?, columns.next()?);
+    let port = u16::from_str_radix(local.rsplit_once(':')?.1, 16).ok()?;
+    let inode = columns.nth(5)?.parse().ok()?;
+    (udp || state == LISTENS).then_some((port, inode))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_the_kernel_s_list_gives_port_and_inode() {
+        let line = "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 20373 1 0 100 0 0 10 0";
+        assert_eq!(parse(line, false), Some((8080, 20373)));
+        let line = "   1: 0100007F:1F90 0100007F:9000 01 00000000:00000000 00:00000000 00000000     0        0 20374 1 0 20 4 30 10 -1";
+        assert_eq!(parse(line, false), None);
+        let line = " 1: 00000000000000000000000000000000:0035 00000000000000000000000000000000:0000 07 0:0 00:0 0 0 0 7 2 0";
+        assert_eq!(parse(line, true), Some((53, 7)));
     }
 }

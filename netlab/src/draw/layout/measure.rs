@@ -169,6 +169,7 @@ fn pin_lines(interface: &Interface) -> Vec<String> {
     let note = interface.note.as_ref().map(|note| format!(" ({note})")).unwrap_or_default();
     let mut lines = vec![format!("{}{note}{state}", interface.name)];
     lines.extend(interface.addresses.iter().map(ToString::to_string));
+    lines.extend(interface.master.iter().map(|master| format!("in {master}")));
     lines
 }
 

@@ -240,7 +240,10 @@ impl Sheet<'_> {
                 stroke(Shape::Port(foot.x + 6.0, y, port.clone()), foot.dead);
             }
         }
-        stroke(Shape::Rail(segment.from, segment.to, track), dead);
+        // Nothing of the rail is to be seen beyond a name at its beginning.
+        let named = segment.name.as_ref().filter(|(middle, width, _)| middle - width / 2.0 <= segment.from + 1.0);
+        let from = named.map_or(segment.from, |(middle, ..)| *middle);
+        stroke(Shape::Rail(from, segment.to, track), dead);
         if let Some((middle, width, text)) = segment.name {
             stroke(Shape::Name(middle, track, width, text), dead);
         }

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use super::super::case::Case;
 use super::super::cause::Cause;
 use super::super::finding::Finding;
-use super::super::sockets::{self, Listening};
 use super::super::tuple::Tuple;
 use super::super::walk::End;
+use crate::sockets::{self, Listening};
 
 /// The packet as sockets see it.
 fn delivered(case: &Case, end: &End) -> Tuple {
