@@ -1,7 +1,7 @@
 //! A drawing is of what the kernel has: it changes when that does, and back again.
 
 use netlab::draw::{LinkState, Topology};
-use netlab::{Bridge, FilterRule, NatRule, Netns, Policy, Result, Route, VethPair};
+use netlab::{Bridge, FilterRule, NatRule, Netns, Policy, Result, Route, Tun, VethPair};
 
 /// A client and a server on a cable, and what is drawn of them.
 struct Lab {
@@ -72,6 +72,12 @@ fn an_address_and_a_machine_and_forwarding_are_drawn() -> Result<()> {
     shown("10.0.0.77/24", || lab.client.link("eth0")?.add_address("10.0.0.77/24"))?;
     shown("another", || Netns::new("another"))?;
     shown("forwards", || lab.client.set_sysctl("net.ipv4.ip_forward", 1))
+}
+
+#[netlab::test(needs(tun))]
+fn a_link_that_ends_in_a_program_is_drawn_in_its_machine() -> Result<()> {
+    let lab = lab()?;
+    shown("tun0", || Tun::new(lab.client.iface("tun0").addr("10.8.0.1/24")))
 }
 
 #[netlab::test]

@@ -3,7 +3,7 @@
 use std::any::Any;
 
 use netlab::draw::Topology;
-use netlab::{Bridge, FilterRule, Macvlan, NatRule, Netns, Policy, Result, Route, Tun, VethPair, Vxlan};
+use netlab::{Bridge, FilterRule, Macvlan, NatRule, Netns, Policy, Result, Route, VethPair, Vxlan};
 
 /// Fixtures of any kind, kept alive.
 pub(crate) type Kept = Vec<Box<dyn Any>>;
@@ -157,7 +157,6 @@ pub(crate) fn zoo() -> Result<(Kept, Topology)> {
     }
     let guest = Netns::new("guest")?;
     keep(&mut kept, Macvlan::bridge(guest.iface("mac0").addr("192.168.1.9/24"), &first.link("eth0")?)?);
-    keep(&mut kept, Tun::new(second.iface("tun0").addr("10.8.0.1/24"))?);
     let (lower, upper) = (Bridge::new(host.iface("lower"))?, Bridge::new(host.iface("upper"))?);
     keep(&mut kept, VethPair::connect(host.iface("up0").master(lower.link()), host.iface("down0").master(upper.link()))?);
     for (bridge, name) in [(&lower, "left"), (&lower, "right"), (&upper, "above")] {

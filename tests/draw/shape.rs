@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use crate::labs;
 use crate::picture::{Picture, Rect};
 
-#[netlab::test]
+#[netlab::test(needs(vxlan, macvlan))]
 fn no_box_lies_on_another_and_no_wire_runs_through_one() -> Result<()> {
     for lab in [labs::two, labs::office, labs::containers, labs::cluster, || labs::star(40), || labs::spokes(39), labs::zoo] {
         let (_kept, topology) = lab()?;

@@ -41,7 +41,7 @@ fn a_container_host() -> Result<()> {
     twice(&topology)
 }
 
-#[netlab::test]
+#[netlab::test(needs(vxlan, macvlan))]
 fn overlays_and_links_upon_links_and_what_is_down() -> Result<()> {
     let (_kept, topology) = labs::zoo()?;
     insta::assert_snapshot!("zoo.mmd", topology.mermaid());
@@ -49,7 +49,7 @@ fn overlays_and_links_upon_links_and_what_is_down() -> Result<()> {
     Ok(())
 }
 
-#[netlab::test]
+#[netlab::test(needs(vxlan, macvlan))]
 fn the_model_is_data_that_can_be_stored() -> Result<()> {
     let (_kept, topology) = labs::zoo()?;
     let stored = serde_json::to_string(&topology).expect("JSON");
