@@ -7,7 +7,7 @@ use scenarios::{Check, DOCUMENTS, Outcome, Selection, Stage, Way, select};
 use serde::Serialize;
 
 use crate::cli::End;
-use crate::fresh;
+use crate::{code, fresh};
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -29,6 +29,8 @@ struct Shown<'a> {
     truth: &'a str,
     needs: &'a [&'a str],
     commands: &'a [&'a str],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fixtures: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -65,9 +67,10 @@ pub(crate) fn list() -> io::Result<End> {
 
 /// Prints what the stages are about.
 pub(crate) fn show(selection: &Selection) -> io::Result<End> {
-    for (_, stage) in selection {
+    for (document, stage) in selection {
         let Stage { id, title, verdict, claim, truth, needs, commands, .. } = stage;
-        print(&Shown { id, title, verdict: verdict.letter(), claim, truth, needs, commands })?;
+        let fixtures = code::of(document, stage);
+        print(&Shown { id, title, verdict: verdict.letter(), claim, truth, needs, commands, fixtures })?;
     }
     Ok(End::AsRecorded)
 }

@@ -2,6 +2,7 @@
 
 mod book;
 mod cli;
+mod code;
 mod fresh;
 mod json;
 mod page;

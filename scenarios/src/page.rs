@@ -85,6 +85,21 @@ impl Page {
         Ok(())
     }
 
+    /// Lines of code, each with its indentation.
+    pub(crate) fn code(&mut self, label: &str, code: &str) -> io::Result<()> {
+        for (i, line) in code.lines().enumerate() {
+            let label = if i == 0 { label } else { "" };
+            let indentation = &line[..line.len() - line.trim_start().len()];
+            let further = format!("{indentation}    ");
+            let options = plain(self.width - LABELS).initial_indent(indentation).subsequent_indent(&further);
+            for (j, line) in wrap(line.trim_start(), options).iter().enumerate() {
+                let label = if j == 0 { label } else { "" };
+                self.line(paint(palette::FAINT, format!("{label:LABELS$}{line}")))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Sentences with what was seen: beside them, in one column, where there is room; else under them.
     pub(crate) fn rows(&mut self, label: &str, rows: &[Row]) -> io::Result<()> {
         let column = column(rows, self.width - LABELS - MARK);

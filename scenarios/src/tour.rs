@@ -10,7 +10,7 @@ use scenarios::{Check, DOCUMENTS, Document, Outcome, Played, Role, Selection, St
 use crate::cli::{End, tally};
 use crate::page::{Page, Row};
 use crate::palette::{self, paint};
-use crate::{fresh, summary};
+use crate::{code, fresh, summary};
 
 /// Lists what there is.
 pub(crate) fn list(page: &mut Page) -> io::Result<End> {
@@ -28,10 +28,13 @@ pub(crate) fn list(page: &mut Page) -> io::Result<End> {
 
 /// Explains stages without playing them.
 pub(crate) fn show(page: &mut Page, selection: &Selection) -> io::Result<End> {
-    for (_, stage) in selection {
+    for (document, stage) in selection {
         heading(page, stage)?;
         page.paragraph("claim", Style::new(), stage.claim)?;
         page.commands("do", stage.commands)?;
+        if let Some(code) = code::of(document, stage) {
+            page.code("fixtures", &code)?;
+        }
         conclusion(page, stage)?;
         page.line("")?;
     }

@@ -152,6 +152,9 @@ fn showing_a_stage_explains_it_without_playing_it() {
     let text = stdout(&output);
     assert!(text.contains("◐ true with a precondition") && text.contains("lo UP, for a machine to ping its own address"), "{text}");
     assert!(!text.contains("gets a reply"), "{text}");
+    let cable = stdout(&scenarios(&["show", "000.09"]));
+    assert!(cable.contains("$ ip link add veth_dustin type veth") && cable.contains("fixtures let host = w.host();"), "{cable}");
+    assert!(cable.contains("VethPair::connect(") && !cable.contains("check:"), "{cable}");
     let object = &objects(&scenarios(&["show", "000.14", "--json"]))[0];
     assert_eq!((text_of(object, "verdict"), object["outcome"].is_null()), ("P".to_owned(), true));
 }

@@ -4,12 +4,19 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use scenarios::{Document, Stage};
+
+/// The code of a stage's change, where the sources are at hand.
+pub(crate) fn of(document: &Document, stage: &Stage) -> Option<String> {
+    Sources::of(&document.page()).ok()?.change(stage.id)
+}
+
 /// The source files of a document.
-pub(super) struct Sources(Vec<String>);
+pub(crate) struct Sources(Vec<String>);
 
 impl Sources {
     /// Those in the folder of the document's page.
-    pub(super) fn of(page: &str) -> io::Result<Self> {
+    pub(crate) fn of(page: &str) -> io::Result<Self> {
         let page = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
         let folder = page.parent().unwrap_or(&page);
         let mut files: Vec<_> = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?.into_iter().map(|entry| entry.path()).collect();
@@ -19,14 +26,14 @@ impl Sources {
     }
 
     /// What the document's module says of it, as far as it is written there.
-    pub(super) fn introduction(&self) -> String {
+    pub(crate) fn introduction(&self) -> String {
         let text = self.0.iter().find(|text| text.contains("pub const DOCUMENT"));
         let lines = text.into_iter().flat_map(|text| text.lines()).map_while(|line| line.strip_prefix("//!"));
         lines.map(|line| line.strip_prefix(' ').unwrap_or(line).to_owned() + "\n").collect()
     }
 
     /// The code of a stage's change; none for a stage that changes nothing.
-    pub(super) fn change(&self, id: &str) -> Option<String> {
+    pub(crate) fn change(&self, id: &str) -> Option<String> {
         let needle = format!("id: \"{id}\"");
         let text = self.0.iter().find(|text| text.contains(&needle))?;
         let stage = &text[text.find(&needle)? + needle.len()..];

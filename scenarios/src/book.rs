@@ -1,7 +1,5 @@
 //! The book: a page for each tutorial, with a drawing of what the kernel has after each stage that changes it.
 
-mod code;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Write};
@@ -14,8 +12,8 @@ use netlab::draw::Topology;
 use scenarios::{DOCUMENTS, Document, Selection, Stage, section};
 use serde::{Deserialize, Serialize};
 
-use self::code::Sources;
 use crate::cli::{self, End};
+use crate::code::Sources;
 use crate::fresh;
 
 /// The word by which this program asks itself to build a stage's state and to print what the kernel has.
