@@ -44,6 +44,11 @@ pub(crate) fn on_their_way() -> Option<u64> {
     (made != gone).then_some(made)
 }
 
+/// How many errors were made so far.
+pub(crate) fn made() -> u64 {
+    MADE.load(Ordering::Relaxed)
+}
+
 /// An error that somebody is done with: its text and its place.
 #[derive(Debug, Clone)]
 #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "for the evidence of a test's failure"))]

@@ -58,6 +58,26 @@ fn an_error_that_leaves_the_test_does_so_too() {
 }
 
 #[test]
+fn a_probe_that_failed_is_explained_with_its_packets() {
+    let left = run("returns_an_error").failed();
+    let explanation = left.read("explanation.txt");
+    assert!(explanation.starts_with("`laptop` asked udp 10.0.0.1:9 once more.\n"), "{explanation}");
+    assert!(explanation.contains("INPUT") && explanation.contains("drop"), "{explanation}");
+    let sequence = left.read("sequence.mmd");
+    assert!(sequence.starts_with("sequenceDiagram") && sequence.contains("laptop"), "{sequence}");
+    let packets = fs::read(left.folder().join("packets.pcapng")).unwrap();
+    assert!(packets.starts_with(&[0x0a, 0x0d, 0x0d, 0x0a]) && packets.len() > 300, "{packets:?}");
+    // The place is marked in the picture.
+    assert!(left.read("topology.svg").contains("✕"), "{}", left.read("topology.svg"));
+    // The state is from before.
+    assert!(left.state_of("server").contains("counter packets 1 bytes"), "{}", left.state());
+    // What fails for another reason has no explanation.
+    let left = run("panics").failed();
+    let names = files(&left.folder());
+    assert!(!names.iter().any(|path| path.ends_with("explanation.txt")), "{names:?}");
+}
+
+#[test]
 fn a_fixture_that_could_not_be_made_leaves_what_there_was() {
     let left = run("cannot_build").failed();
     let state = left.state();

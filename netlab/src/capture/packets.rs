@@ -222,7 +222,12 @@ impl Packets {
     pub fn write_pcapng(&self, path: impl AsRef<Path>) -> Result<()> {
         let (here, path) = (Location::caller(), path.as_ref());
         let failed = |e| Error::new(format!("write the capture file `{}`", path.display()), crate::error::Cause::Io(e)).at(here);
-        std::fs::write(path, pcapng::file(self.iter(), self.losses)).map_err(failed)
+        std::fs::write(path, self.to_pcapng()).map_err(failed)
+    }
+
+    /// The bytes of such a file.
+    pub(crate) fn to_pcapng(&self) -> Vec<u8> {
+        pcapng::file(self.iter(), self.losses)
     }
 
     /// The matcher, if it means packets that could have been seen: nothing is absent where nobody looked.

@@ -1,6 +1,7 @@
 //! Looks at the whole lab at once, on a thread of its own, and not for longer than a deadline.
 
 use std::cell::Cell;
+use std::error::Error;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,6 +9,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::why::Why;
 use super::{repro, state};
 use crate::draw::Topology;
 use crate::error;
@@ -81,28 +83,38 @@ fn look(test: &str, sender: &Sender<Part>) {
         Ok(machines) => machines,
         Err(e) => return tell(Part::Note(format!("the namespaces cannot be opened: {e}"))),
     };
-    type Look<'a> = (&'a str, &'a dyn Fn() -> io::Result<Vec<(String, String)>>);
-    let topology = catch_unwind(AssertUnwindSafe(|| Topology::of(&machines)));
-    let picture = |write: fn(&Topology) -> String| match &topology {
-        Ok(Ok(topology)) => Ok(write(topology)),
-        Ok(Err(e)) => Err(io::Error::other(e.to_string())),
-        Err(_) => Err(io::Error::other("the topology could not be read, which is a bug of netlab")),
+    let failed = witness::last_failed();
+    let topology = attempt(|| Ok(Topology::of(&machines)?));
+    let drawn = topology.as_ref().ok();
+    let text = |name: &str, made: Result<String, String>| match made {
+        Ok(text) => tell(Part::File(name.to_owned(), head(text))),
+        Err(why) => tell(Part::Note(format!("{name} is missing: {why}"))),
     };
-    let drawn = topology.as_ref().ok().and_then(|topology| topology.as_ref().ok());
-    let one = |name: &str, text| vec![(name.to_owned(), text)];
-    let looks: [Look<'_>; 5] = [
-        ("state.txt", &|| Ok(one("state.txt", state::text(&machines, drawn)))),
-        ("logs", &|| Ok(logs())),
-        ("repro.sh", &|| Ok(one("repro.sh", repro::script(test, &machines, drawn, witness::last_failed().as_ref())?))),
-        ("topology.svg", &|| Ok(one("topology.svg", picture(Topology::svg)?))),
-        ("topology.mmd", &|| Ok(one("topology.mmd", picture(Topology::mermaid)?))),
-    ];
-    for (name, look) in looks {
-        match catch_unwind(AssertUnwindSafe(look)) {
-            Ok(Ok(files)) => files.into_iter().for_each(|(name, text)| tell(Part::File(name, head(text)))),
-            Ok(Err(e)) => tell(Part::Note(format!("{name} is missing: {e}"))),
-            Err(_) => tell(Part::Note(format!("{name} is missing: its making panicked, which is a bug of netlab"))),
-        }
+    // What is there comes first: to ask the probe once more leaves traces.
+    text("state.txt", attempt(|| Ok(state::text(&machines, drawn))));
+    logs().into_iter().for_each(|(name, log)| tell(Part::File(name, log.into_bytes())));
+    text("repro.sh", attempt(|| Ok(repro::script(test, &machines, drawn, failed.as_ref())?)));
+    let why = failed.map(|failed| attempt(|| Ok(Why::find(&machines, &failed)?))).transpose();
+    if let Ok(Some(Some(why))) = &why {
+        tell(Part::File("explanation.txt".to_owned(), head(why.explanation.clone())));
+        tell(Part::File("sequence.mmd".to_owned(), head(why.sequence.clone())));
+        tell(Part::File("packets.pcapng".to_owned(), why.packets.clone()));
+    } else if let Err(e) = &why {
+        tell(Part::Note(format!("explanation.txt is missing: {e}")));
+    }
+    let topology = topology.map(|topology| match &why {
+        Ok(Some(Some(why))) => why.mark(topology),
+        _ => topology,
+    });
+    text("topology.svg", topology.as_ref().map(Topology::svg).map_err(Clone::clone));
+    text("topology.mmd", topology.as_ref().map(Topology::mermaid).map_err(Clone::clone));
+}
+
+/// What went wrong in the making of evidence is a note.
+fn attempt<T>(make: impl FnOnce() -> Result<T, Box<dyn Error>>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(make)) {
+        Ok(made) => made.map_err(|e| e.to_string().lines().collect::<Vec<_>>().join("; ")),
+        Err(_) => Err("its making panicked, which is a bug of netlab".to_owned()),
     }
 }
 

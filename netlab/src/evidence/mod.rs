@@ -19,6 +19,7 @@ mod pause;
 mod repro;
 mod state;
 mod sysctls;
+mod why;
 
 use std::env;
 use std::ffi::OsString;

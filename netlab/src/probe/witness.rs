@@ -10,20 +10,30 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::{Kind, Probe};
 use crate::endpoint;
-use crate::error::Error;
+use crate::error::{self, Error};
 use crate::netns::{Netns, lock};
 
-/// The namespace that asked and what it asked, for whoever keeps evidence of a failure.
-static LAST_FAILED: Mutex<Option<(String, Probe)>> = Mutex::new(None);
+/// A probe that failed an expectation, for whoever keeps evidence of a failure.
+#[derive(Debug, Clone)]
+pub(crate) struct Failed {
+    /// The name of the namespace that asked.
+    pub(crate) netns: String,
+    pub(crate) probe: Probe,
+    /// How many errors there had been by then, that of the probe included.
+    errors: u64,
+}
 
-/// The probe that last failed an expectation, and the name of the namespace that asked.
-pub(crate) fn last_failed() -> Option<(String, Probe)> {
-    LAST_FAILED.try_lock().ok()?.clone()
+static LAST_FAILED: Mutex<Option<Failed>> = Mutex::new(None);
+
+/// The probe that last failed an expectation, if its error is the last that was made, or there is still an error that somebody has.
+pub(crate) fn last_failed() -> Option<Failed> {
+    let failed = LAST_FAILED.try_lock().ok()?.clone()?;
+    (error::made() == failed.errors || error::on_their_way().is_some()).then_some(failed)
 }
 
 /// Adds what the asking side and, if it can speak, the far side say.
 pub(super) fn both_sides(error: Error, netns: &Netns, probe: &Probe) -> Error {
-    *lock(&LAST_FAILED) = Some((netns.name().to_owned(), probe.clone()));
+    *lock(&LAST_FAILED) = Some(Failed { netns: netns.name().to_owned(), probe: probe.clone(), errors: error::made() });
     let mut error = error.fact(addresses(netns));
     let target = match probe.kind {
         Kind::Ping => endpoint::parse_host(netns, &probe.target),

@@ -12,7 +12,7 @@ use super::sysctls::{Defaults, Set};
 use crate::draw::Topology;
 use crate::error::Result;
 use crate::netns::Netns;
-use crate::probe::Probe;
+use crate::probe::witness::Failed;
 use crate::snapshot::{Addresses, Links, RouteQuery, Routes};
 
 /// A namespace, and what is needed of it in more than one place.
@@ -89,7 +89,7 @@ set_sysctls() { inside "$1" sysctl -qw "${@:2}" || echo "repro.sh: not all sysct
 "#;
 
 /// The script that builds what the machines have, and repeats the probe that failed.
-pub(super) fn script(title: &str, machines: &[Netns], topology: Option<&Topology>, failed: Option<&(String, Probe)>) -> io::Result<String> {
+pub(super) fn script(title: &str, machines: &[Netns], topology: Option<&Topology>, failed: Option<&Failed>) -> io::Result<String> {
     let defaults = Defaults::of_the_kernel()?;
     let machines: Vec<_> =
         machines.iter().map(|netns| Machine::read(netns, machines, &defaults)).collect::<Result<_>>().map_err(io::Error::other)?;

@@ -2,6 +2,7 @@
 
 use super::{Machine, Script, quoted};
 use crate::draw::{Listener, Topology};
+use crate::probe::witness::Failed;
 use crate::probe::{Asked, Probe};
 
 /// Takes a place at which somebody listened, says a line to whoever comes, and is there when the command returns.
@@ -40,11 +41,11 @@ while True:
 PYTHON
 }"#;
 
-pub(super) fn all(script: &mut Script, machines: &[Machine<'_>], topology: Option<&Topology>, failed: Option<&(String, Probe)>) {
+pub(super) fn all(script: &mut Script, machines: &[Machine<'_>], topology: Option<&Topology>, failed: Option<&Failed>) {
     listeners(script, machines, topology);
     script.line("\nif [ $# -gt 0 ]; then\n  exec \"$@\"\nfi");
     match failed {
-        Some((netns, probe)) => again(script, netns, probe),
+        Some(failed) => again(script, &failed.netns, &failed.probe),
         None => script.line("\n# No probe had failed."),
     }
     script.line("if [ -t 0 ]; then\n  exec bash\nfi");
