@@ -192,3 +192,31 @@ fn panics_slowly() {
     let lab = lab().unwrap();
     assert_eq!(lab.laptop.name(), "somebody else");
 }
+
+/// Ten machines at a switch, of which the last one has a firewall.
+fn ten() -> Result<(Bridge, Vec<(Netns, VethPair)>, Policy)> {
+    let switch = Bridge::new(Netns::new("switch")?.iface("br0"))?;
+    let mut machines = Vec::new();
+    for number in 1..10 {
+        let machine = Netns::new(format!("host{number}"))?;
+        let cable = switch.plug(machine.iface("eth0").addr(format!("10.0.0.{number}/24")))?;
+        machines.push((machine, cable));
+    }
+    let closed = Policy::drop(&machines[8].0).input().install()?;
+    Ok((switch, machines, closed))
+}
+
+#[netlab::test]
+#[ignore = "fails"]
+fn panics_with_ten_machines() {
+    let _lab = ten().unwrap();
+    panic!("with ten machines");
+}
+
+#[netlab::test]
+#[ignore = "fails"]
+fn asks_in_vain_among_ten_machines() -> Result<()> {
+    let (_switch, machines, _closed) = ten()?;
+    machines[0].0.probe(Probe::udp("10.0.0.9:7000").within(Duration::from_millis(10)))?;
+    Ok(())
+}

@@ -9,6 +9,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::sysctls::Values;
 use super::why::Why;
 use super::{repro, state};
 use crate::draw::Topology;
@@ -90,10 +91,14 @@ fn look(test: &str, sender: &Sender<Part>) {
         Ok(text) => tell(Part::File(name.to_owned(), head(text))),
         Err(why) => tell(Part::Note(format!("{name} is missing: {why}"))),
     };
+    let values = match machines.iter().map(Values::read).collect::<io::Result<Vec<_>>>() {
+        Ok(values) => values,
+        Err(e) => return tell(Part::Note(format!("the sysctls cannot be read: {e}"))),
+    };
     // What is there comes first: to ask the probe once more leaves traces.
-    text("state.txt", attempt(|| Ok(state::text(&machines, drawn))));
+    text("state.txt", attempt(|| Ok(state::text(&machines, drawn, &values)?)));
     logs().into_iter().for_each(|(name, log)| tell(Part::File(name, log.into_bytes())));
-    text("repro.sh", attempt(|| Ok(repro::script(test, &machines, drawn, failed.as_ref())?)));
+    text("repro.sh", attempt(|| Ok(repro::script(test, &machines, drawn, &values, failed.as_ref())?)));
     let why = failed.map(|failed| attempt(|| Ok(Why::find(&machines, &failed)?))).transpose();
     if let Ok(Some(Some(why))) = &why {
         tell(Part::File("explanation.txt".to_owned(), head(why.explanation.clone())));

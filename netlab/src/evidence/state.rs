@@ -1,19 +1,20 @@
 //! `state.txt`: what each namespace has, as the programs print it that everybody knows.
 
 use std::fmt::Display;
+use std::io;
 
-use super::sysctls::Defaults;
+use super::sysctls::{Defaults, Set, Values};
 use crate::draw::{Listener, Topology};
 use crate::netns::Netns;
 use crate::snapshot::RouteQuery;
 
 /// All of it, namespace by namespace.
-pub(super) fn text(machines: &[Netns], topology: Option<&Topology>) -> String {
-    let defaults = Defaults::of_a_lab();
-    machines.iter().map(|netns| of(netns, topology, defaults.as_ref())).collect()
+pub(super) fn text(machines: &[Netns], topology: Option<&Topology>, values: &[Values]) -> io::Result<String> {
+    let defaults = Defaults::of_a_lab()?;
+    Ok(machines.iter().zip(values).map(|(netns, values)| of(netns, topology, &values.differences(&defaults))).collect())
 }
 
-fn of(netns: &Netns, topology: Option<&Topology>, defaults: Result<&Defaults, &std::io::Error>) -> String {
+fn of(netns: &Netns, topology: Option<&Topology>, sysctls: &[Set]) -> String {
     let mut text = format!("======== {netns}\n");
     let mut add = |title: &str, body: Result<String, String>| match body {
         Ok(body) if body.trim().is_empty() => {}
@@ -31,7 +32,10 @@ fn of(netns: &Netns, topology: Option<&Topology>, defaults: Result<&Defaults, &s
     add("nft -a list ruleset", netns.ruleset().map(|ruleset| ruleset.with_handles().to_string()).map_err(|e| e.to_string()));
     add("conntrack -L", listed(netns.connections()));
     add("listening", Ok(listeners(netns, topology)));
-    add("sysctls that differ from those of a new namespace of netlab's", sysctls(netns, defaults));
+    add(
+        "sysctls that differ from those of a new namespace of netlab's",
+        Ok(sysctls.iter().map(|set| format!("{} = {} (was {})\n", set.key, set.value, set.default)).collect()),
+    );
     text.push('\n');
     text
 }
@@ -47,9 +51,4 @@ fn listeners(netns: &Netns, topology: Option<&Topology>) -> String {
         format!("{} {address}  {}\n", if *udp { "udp" } else { "tcp" }, name.as_deref().unwrap_or("(the test itself, or nobody)"))
     };
     machine.map(|machine| machine.listeners.iter().map(line).collect()).unwrap_or_default()
-}
-
-fn sysctls(netns: &Netns, defaults: Result<&Defaults, &std::io::Error>) -> Result<String, String> {
-    let different = defaults.map_err(ToString::to_string)?.differences(netns).map_err(|e| e.to_string())?;
-    Ok(different.iter().map(|set| format!("{} = {} (was {})\n", set.key, set.value, set.default)).collect())
 }

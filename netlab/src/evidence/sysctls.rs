@@ -42,33 +42,44 @@ impl Defaults {
         })?;
         Ok(Self(all.into_iter().collect()))
     }
+}
 
-    /// What is different in a namespace. Of an interface: what differs from what the namespace's next one would get.
-    pub(super) fn differences(&self, netns: &Netns) -> io::Result<Vec<Set>> {
-        let all: BTreeMap<String, String> = netns.enter_io(|| sysctl::all("net"))?.into_iter().collect();
+/// The sysctls of a namespace.
+#[derive(Debug)]
+pub(super) struct Values {
+    all: BTreeMap<String, String>,
+    netns: Netns,
+}
+
+impl Values {
+    pub(super) fn read(netns: &Netns) -> io::Result<Self> {
+        Ok(Self { all: netns.enter_io(|| sysctl::all("net"))?.into_iter().collect(), netns: netns.clone() })
+    }
+
+    /// What is different. Of an interface: what differs from what the namespace's next one would get.
+    pub(super) fn differences(&self, defaults: &Defaults) -> Vec<Set> {
         let set = |(key, value): (&String, &String)| {
-            let default = self.0.get(key).or_else(|| all.get(&next_interface(key)?))?;
+            let default = defaults.0.get(key).or_else(|| self.all.get(&next_interface(key)?))?;
             let differs = default != value && !LEFT_OUT.iter().any(|word| key.ends_with(word));
             differs.then(|| Set { key: key.clone(), value: value.replace('\t', " "), default: default.replace('\t', " ") })
         };
-        Ok(all.iter().filter_map(set).collect())
+        let mut sets: Vec<Set> = self.all.iter().filter_map(set).collect();
+        // What counts something cannot be set.
+        self.netns.enter_io(|| Ok(sets.retain(|set| sysctl::is_writable(&set.key)))).unwrap_or_default();
+        sets
     }
-}
 
-impl Defaults {
-    /// What has to be set to come from these defaults to what a namespace has. What a lab depends on is said in any case: the kernel's defaults
-    /// of IPv4 are those of the machine that it runs on.
-    pub(super) fn to_be_set(&self, netns: &Netns) -> io::Result<Vec<Set>> {
-        let mut sets = self.differences(netns)?;
-        for key in namespace::lab_sysctls().filter(|key| !sets.iter().any(|set| set.key == *key)).collect::<Vec<_>>() {
-            // A kernel without the sysctl has nothing to set.
-            if let Ok(value) = netns.enter_io(|| sysctl::read(key)) {
-                sets.push(Set { key: key.to_owned(), value: value.replace('\t', " "), default: String::new() });
-            }
-        }
+    /// What has to be set to come to it from these defaults. What a lab depends on is said in any case: the kernel's defaults of IPv4 are those
+    /// of the machine that it runs on.
+    pub(super) fn to_be_set(&self, defaults: &Defaults) -> Vec<Set> {
+        let mut sets = self.differences(defaults);
+        let depends: Vec<&str> = namespace::lab_sysctls().filter(|key| !sets.iter().any(|set| set.key == *key)).collect();
+        // A kernel without the sysctl has nothing to set.
+        let depends = depends.into_iter().filter_map(|key| self.all.get_key_value(key));
+        sets.extend(depends.map(|(key, value)| Set { key: key.clone(), value: value.replace('\t', " "), default: String::new() }));
         // Routing first: it changes others. Then what the next interface gets.
         sets.sort_by_key(|set| (!set.key.ends_with("/ip_forward"), !set.key.contains("/all/"), !set.key.contains("/default/")));
-        Ok(sets)
+        sets
     }
 }
 

@@ -231,6 +231,10 @@ pub(crate) mod sysctl {
         refuse()
     }
 
+    pub(crate) fn is_writable(_key: &str) -> bool {
+        false
+    }
+
     pub(crate) fn all(_directory: &str) -> io::Result<Vec<(String, String)>> {
         refuse()
     }

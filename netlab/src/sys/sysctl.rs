@@ -1,7 +1,7 @@
 //! Sysctl files of the network namespace that the calling thread is in.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -39,28 +39,33 @@ pub(crate) fn write(key: &str, value: &str) -> io::Result<()> {
     fs::OpenOptions::new().write(true).open(path(key)?)?.write_all(value.as_bytes())
 }
 
-/// Every sysctl below a directory that can be read and written, with its value, sorted.
+/// Every sysctl below a directory that can be read, with its value.
 pub(crate) fn all(directory: &str) -> io::Result<Vec<(String, String)>> {
     let mut found = Vec::new();
     gather(&path(directory)?, &mut found)?;
-    found.sort();
     Ok(found)
 }
 
+/// Hundreds of files in each namespace: as few system calls as they take.
 fn gather(directory: &Path, found: &mut Vec<(String, String)>) -> io::Result<()> {
-    const READ_AND_WRITE: u32 = 0o600;
+    // The kernel gives a value in one piece.
+    let mut buffer = [0; 4096];
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
-        // An interface may go in between.
-        let Ok(metadata) = entry.metadata() else { continue };
-        if metadata.is_dir() {
+        if entry.file_type()?.is_dir() {
             gather(&entry.path(), found)?;
-        } else if metadata.permissions().mode() & READ_AND_WRITE == READ_AND_WRITE
-            && let Ok(value) = fs::read_to_string(entry.path())
+        } else if let Ok(length) = fs::File::open(entry.path()).and_then(|mut file| file.read(&mut buffer))
             && let Ok(key) = entry.path().strip_prefix("/proc/sys")
         {
+            let value = String::from_utf8_lossy(&buffer[..length]);
             found.push((key.to_string_lossy().into_owned(), value.trim_end_matches('\n').to_owned()));
         }
     }
     Ok(())
+}
+
+/// Whether there is such a sysctl and it is one to be set.
+pub(crate) fn is_writable(key: &str) -> bool {
+    const OWNER_WRITES: u32 = 0o200;
+    path(key).and_then(fs::metadata).is_ok_and(|metadata| metadata.permissions().mode() & OWNER_WRITES != 0)
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::io;
 
-use super::sysctls::{Defaults, Set};
+use super::sysctls::{Defaults, Set, Values};
 use crate::draw::Topology;
 use crate::error::Result;
 use crate::netns::Netns;
@@ -26,18 +26,12 @@ struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
-    fn read(netns: &'a Netns, all: &[Netns], defaults: &Defaults) -> Result<Self> {
+    fn read(netns: &'a Netns, all: &[Netns], sysctls: Vec<Set>) -> Result<Self> {
         let mut ids = BTreeMap::new();
         for (place, other) in all.iter().enumerate() {
             ids.extend(netns.id_of(other)?.map(|id| (id, place)));
         }
-        Ok(Self {
-            netns,
-            addresses: netns.addresses()?,
-            routes: netns.routes_of(RouteQuery::all_tables())?,
-            sysctls: defaults.to_be_set(netns).unwrap_or_default(),
-            ids,
-        })
+        Ok(Self { netns, addresses: netns.addresses()?, routes: netns.routes_of(RouteQuery::all_tables())?, sysctls, ids })
     }
 
     fn links(&self) -> &Links {
@@ -89,10 +83,16 @@ set_sysctls() { inside "$1" sysctl -qw "${@:2}" || echo "repro.sh: not all sysct
 "#;
 
 /// The script that builds what the machines have, and repeats the probe that failed.
-pub(super) fn script(title: &str, machines: &[Netns], topology: Option<&Topology>, failed: Option<&Failed>) -> io::Result<String> {
+pub(super) fn script(
+    title: &str,
+    machines: &[Netns],
+    topology: Option<&Topology>,
+    values: &[Values],
+    failed: Option<&Failed>,
+) -> io::Result<String> {
     let defaults = Defaults::of_the_kernel()?;
-    let machines: Vec<_> =
-        machines.iter().map(|netns| Machine::read(netns, machines, &defaults)).collect::<Result<_>>().map_err(io::Error::other)?;
+    let read = |(netns, values): (_, &Values)| Machine::read(netns, machines, values.to_be_set(&defaults));
+    let machines: Vec<_> = machines.iter().zip(values).map(read).collect::<Result<_>>().map_err(io::Error::other)?;
     let mut script = Script(format!(
         "#!/usr/bin/env bash\n# {title}: the lab of its failure, by hand. Needs no root, but unshare and nsenter (util-linux), ip and bridge (iproute2),\n\
          # sysctl, and nft where there are rules.\n#\n\
