@@ -193,8 +193,14 @@ fn panics_slowly() {
     assert_eq!(lab.laptop.name(), "somebody else");
 }
 
+struct Ten {
+    _switch: Bridge,
+    machines: Vec<(Netns, VethPair)>,
+    _closed: Policy,
+}
+
 /// Ten machines at a switch, of which the last one has a firewall.
-fn ten() -> Result<(Bridge, Vec<(Netns, VethPair)>, Policy)> {
+fn ten() -> Result<Ten> {
     let switch = Bridge::new(Netns::new("switch")?.iface("br0"))?;
     let mut machines = Vec::new();
     for number in 1..10 {
@@ -203,7 +209,7 @@ fn ten() -> Result<(Bridge, Vec<(Netns, VethPair)>, Policy)> {
         machines.push((machine, cable));
     }
     let closed = Policy::drop(&machines[8].0).input().install()?;
-    Ok((switch, machines, closed))
+    Ok(Ten { _switch: switch, machines, _closed: closed })
 }
 
 #[netlab::test]
@@ -216,7 +222,7 @@ fn panics_with_ten_machines() {
 #[netlab::test]
 #[ignore = "fails"]
 fn asks_in_vain_among_ten_machines() -> Result<()> {
-    let (_switch, machines, _closed) = ten()?;
-    machines[0].0.probe(Probe::udp("10.0.0.9:7000").within(Duration::from_millis(10)))?;
+    let lab = ten()?;
+    lab.machines[0].0.probe(Probe::udp("10.0.0.9:7000").within(Duration::from_millis(10)))?;
     Ok(())
 }

@@ -65,7 +65,11 @@ impl Values {
         };
         let mut sets: Vec<Set> = self.all.iter().filter_map(set).collect();
         // What counts something cannot be set.
-        self.netns.enter_io(|| Ok(sets.retain(|set| sysctl::is_writable(&set.key)))).unwrap_or_default();
+        let keep_writable = || {
+            sets.retain(|set| sysctl::is_writable(&set.key));
+            Ok(())
+        };
+        self.netns.enter_io(keep_writable).unwrap_or_default();
         sets
     }
 
