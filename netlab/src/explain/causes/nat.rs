@@ -38,7 +38,9 @@ pub(crate) fn blame(case: &Case, finding: Finding) -> Finding {
     let misses = match &finding.cause {
         Cause::NoRoute { to: missed } | Cause::NeighbourUnresolved { address: missed, .. } => *missed == to && nobody_is_there,
         Cause::NobodyListens { elsewhere, .. } => !elsewhere.is_empty(),
-        _ => nobody_is_there,
+        // A machine that should have the address takes what is for it for somebody else's.
+        Cause::ForwardingOff { .. } => nobody_is_there,
+        _ => false,
     };
     if !misses {
         return finding;

@@ -10,7 +10,7 @@ use super::super::lab::{Place, Tap};
 use super::super::walk::{End, Ended};
 use super::route::next_hop;
 use super::{BETWEEN, filter, link, source, vxlan};
-use crate::snapshot::{Neighbour, NeighbourState};
+use crate::snapshot::{Neighbour, NeighbourState, Question};
 
 fn entry(case: &Case, machine: usize, address: IpAddr, device: &str) -> Option<Neighbour> {
     let neighbours = case.machine(machine).netns.neighbours().ok()?;
@@ -75,9 +75,11 @@ fn silent_holder(case: &Case, end: &End, here: Place, holder: Place, seen: (&Has
 
 fn nobody_there(case: &Case, end: &End, here: Place, hop: IpAddr, asked: &HashSet<Tap>) -> Option<Finding> {
     let holders = case.lab.holders(hop);
+    let here_are = case.lab.machine(here).addresses.iter().filter(|own| own.index == here.index).map(|own| own.net.addr());
+    let here_are: Vec<_> = here_are.collect();
     let of_here = |holder: &&Place| {
         let mut own = case.lab.machine(**holder).addresses.iter();
-        own.any(|own| own.index == holder.index && own.net.addr() == hop && own.net.contains(&end.tuple.source))
+        own.any(|own| own.index == holder.index && own.net.addr() == hop && here_are.iter().any(|address| own.net.contains(address)))
     };
     let goals: Vec<_> = holders.iter().filter(of_here).copied().collect();
     if let Some(finding) = link::stub(case, end, here, &goals).or_else(|| vxlan::flooding_nobody(case, end, here)) {
@@ -101,15 +103,24 @@ fn nobody(case: &Case, end: &End, device: &str, hop: IpAddr, holder: Option<Stri
 
 /// A router that heard the question and has a route to the address by another device, and could answer in its place.
 fn proxy(case: &Case, here: Place, hop: IpAddr, asked: &HashSet<Tap>) -> Option<Place> {
-    let could = |place: &Place| {
-        let machine = case.machine(place.machine);
-        let device = case.lab.device(*place);
-        let leads = machine.way(&crate::snapshot::Question::to(hop)).is_ok_and(|route| route.dev.is_some_and(|dev| dev != device));
-        let forwards = machine.is_on(&["net", "ipv4", "conf", &device, "forwarding"]);
-        let answers = ["all", device.as_str()].iter().any(|name| machine.is_on(&["net", "ipv4", "conf", name, "proxy_arp"]));
-        hop.is_ipv4() && leads && forwards && !answers
-    };
-    case.lab.reached(here).into_iter().filter(|place| asked.contains(&Tap::into(*place))).find(could)
+    let heard = case.lab.reached(here).into_iter().filter(|place| asked.contains(&Tap::into(*place)));
+    heard.into_iter().find(|place| could_answer_for(case, *place, hop) && !has_proxy_arp(case, *place))
+}
+
+/// A router with proxy ARP, that has a route to the address by another device.
+fn answers_for(case: &Case, place: Place, hop: IpAddr) -> bool {
+    could_answer_for(case, place, hop) && has_proxy_arp(case, place)
+}
+
+fn could_answer_for(case: &Case, place: Place, hop: IpAddr) -> bool {
+    let (machine, device) = (case.machine(place.machine), case.lab.device(place));
+    let leads = || machine.way(&Question::to(hop)).is_ok_and(|route| route.dev.is_some_and(|dev| dev != device));
+    hop.is_ipv4() && machine.is_on(&["net", "ipv4", "conf", &device, "forwarding"]) && leads()
+}
+
+fn has_proxy_arp(case: &Case, place: Place) -> bool {
+    let device = case.lab.device(place);
+    ["all", device.as_str()].iter().any(|name| case.machine(place.machine).is_on(&["net", "ipv4", "conf", name, "proxy_arp"]))
 }
 
 /// Several machines of one segment have the address that the packet came to.
@@ -148,7 +159,8 @@ fn accuse_entry(case: &Case, sender: &End, way: Way) -> Option<Finding> {
     let here = case.lab.named(sender.machine, &device)?;
     let entry = entry(case, sender.machine, hop, &device).filter(|entry| entry.state == NeighbourState::Permanent)?;
     let reached = case.lab.reached(here);
-    let holder = case.lab.holders(hop).into_iter().find(|holder| reached.contains(holder))?;
+    let holder = case.lab.holders(hop).into_iter().find(|holder| reached.contains(holder));
+    let holder = holder.or_else(|| reached.iter().copied().find(|place| answers_for(case, *place, hop)))?;
     let actual = case.lab.link(holder)?.mac.clone()?;
     let said = entry.mac.filter(|said| *said != actual)?;
     let cure = format!("ip neigh replace {hop} lladdr {actual} dev {device}");

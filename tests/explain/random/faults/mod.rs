@@ -167,7 +167,9 @@ impl Fault {
         if plan.reflected && !matches!(self, Self::AnswerNotTranslated | Self::NobodyListens | Self::SilentServer | Self::V6Only) {
             return false;
         }
-        if plan.local_dnat && matches!(self, Self::BoundToLoopback | Self::BoundElsewhere | Self::V6Only | Self::BacklogFull) {
+        if plan.local_dnat
+            && matches!(self, Self::AddressMissing | Self::BoundToLoopback | Self::BoundElsewhere | Self::V6Only | Self::BacklogFull)
+        {
             return false;
         }
         match self {
@@ -193,7 +195,8 @@ impl Fault {
             Self::NobodyListens | Self::BoundToLoopback => plan.asks != Asks::Ping,
             Self::ProcessStopped => plan.asks != Asks::Ping && !plan.big,
             Self::BacklogFull => matches!(plan.asks, Asks::Tcp | Asks::Http),
-            Self::DuplicateAddress => bystander_at_server,
+            // A ping the other one would answer as well.
+            Self::DuplicateAddress => bystander_at_server && plan.asks != Asks::Ping,
             Self::WrongSource => !plan.ipv6 && plan.masquerade.is_none() && !plan.strict,
             Self::ProxyArpOff => plan.proxy_arp,
             Self::VxlanVni | Self::VxlanPeer | Self::VxlanPort => has(Wire::Vxlan),

@@ -28,7 +28,7 @@ fn placed(lab: &Lab, dice: &mut Dice, position: usize, question: bool, rule: Fil
     let (node, chain) = (&lab.nodes[position], chain_of(lab, position, question));
     let rule = of_family(rule, lab.plan.ipv6);
     Ok(match dice.below(4) {
-        0 => {
+        0 if !lab.plan.ipv6 => {
             let own = RuleChain::base(node, Family::Inet, "guard", "watch").hook(&chain.to_lowercase()).priority(-5).install()?;
             (rule.in_chain(&own), Some(Box::new(own)))
         }

@@ -22,6 +22,7 @@ pub(super) fn nobody_listens(lab: &mut Lab) -> Result<Injected> {
     let truth = Truth::at(lab.server_node(), "nobody_listens");
     // Whose rule leads to a port where nobody is may be as wrong.
     let truth = lab.plan.dnat.into_iter().fold(truth, |truth, router| truth.or(&lab.nodes[router], "translated_to_silence"));
+    let truth = if lab.plan.local_dnat { truth.or(lab.server_node(), "translated_to_silence") } else { truth };
     Ok(truth.undone(again))
 }
 
