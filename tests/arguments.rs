@@ -150,11 +150,10 @@ fn runs_on_the_host() {
 }
 
 /// Run in a machine, which is the host of its children: there they are root.
-#[netlab::test]
-fn a_test_on_the_host_runs_in_the_namespaces_of_its_caller() {
+fn run_on_the_host(variables: &[(&str, &str)]) {
     let mut child = Command::new(std::env::current_exe().unwrap());
     child.args(["--ignored", "--exact", "runs_on_the_host", "--show-output"]).stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut child = child.spawn().unwrap();
+    let mut child = child.envs(variables.iter().copied()).spawn().unwrap();
     let mut output = String::new();
     child.stdout.take().unwrap().read_to_string(&mut output).unwrap();
     child.wait().unwrap();
@@ -162,6 +161,30 @@ fn a_test_on_the_host_runs_in_the_namespaces_of_its_caller() {
     assert!(output.contains("1 passed"), "{output}");
     let pid = output.split("child: ").nth(1).and_then(|rest| rest.lines().next()).unwrap();
     assert!(!std::path::Path::new("/proc").join(pid).exists(), "the child {pid} outlived its test");
+}
+
+#[netlab::test]
+fn a_test_on_the_host_runs_in_the_namespaces_of_its_caller() {
+    run_on_the_host(&[]);
+}
+
+/// There the supervisor is one of two threads, and the other may take the signal that tells of the test's end: on a single busy processor it
+/// did in every fifth run.
+#[netlab::test]
+fn the_end_of_a_test_on_the_host_is_noticed_under_nextest() {
+    use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+    let this = nix::unistd::Pid::from_raw(0);
+    let allowed = sched_getaffinity(this).unwrap();
+    let first = (0..CpuSet::count()).find(|cpu| allowed.is_set(*cpu).unwrap()).unwrap();
+    let mut one = CpuSet::new();
+    one.set(first).unwrap();
+    sched_setaffinity(this, &one).unwrap();
+    let mut busy = Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap();
+    for _ in 0..10 {
+        run_on_the_host(&[("NEXTEST_EXECUTION_MODE", "process-per-test")]);
+    }
+    busy.kill().unwrap();
+    busy.wait().unwrap();
 }
 
 #[netlab::test]

@@ -1,7 +1,7 @@
 //! The parent of a body: waits for it, reaps what it leaves, ends it when its time is up.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use super::wire::{Ended, Pausing};
@@ -96,7 +96,7 @@ pub(super) fn run(lone: &Lone, reach: Reach, timeout: Duration, owner: Owner<'_>
             Err(_) => 101,
         }
     })?;
-    let mut watch = Watch { body, signals, owner, door: Some(inside), deadline, paused: None };
+    let mut watch = Watch { body, end: process::handle(body)?, signals, owner, door: Some(inside), deadline, paused: None };
     let killed = Status::Killed(libc::SIGKILL);
     let (status, hung) = match watch.wait()? {
         Waited::Ended(status) => (status, None),
@@ -127,6 +127,9 @@ enum Waited {
 /// What a supervisor has its eye on.
 struct Watch<'a> {
     body: Pid,
+    /// Can be read when the body has ended. The signal alone would not do: where the supervisor is one of two threads, as in a process of
+    /// nextest's, the kernel may give it to the other, which ignores it.
+    end: OwnedFd,
     signals: ChildSignals,
     owner: Owner<'a>,
     /// None when the body has closed its end.
@@ -181,10 +184,9 @@ impl Watch<'_> {
             }
             let deadline = if self.paused.is_some() { Instant::now() + EVER } else { self.deadline };
             let (signals, gone) = (self.signals.as_fd(), self.owner.gone);
-            let [ended, forsaken, said] = match &self.door {
-                Some(door) => poll::readable([signals, gone, door.as_fd()], deadline)?,
-                None => poll::readable([signals, gone], deadline).map(|[ended, forsaken]| [ended, forsaken, false])?,
-            };
+            // A door that is closed is not asked: another stands in.
+            let door = self.door.as_ref().map_or(gone, AsFd::as_fd);
+            let [orphan, ended, forsaken, said] = poll::readable([signals, self.end.as_fd(), gone, door], deadline)?;
             if forsaken {
                 return Ok(Event::Forsaken);
             }
@@ -193,7 +195,7 @@ impl Watch<'_> {
                     Some(message) => return Ok(Event::Said(message)),
                     None => self.door = None,
                 }
-            } else if !ended {
+            } else if !(orphan || ended) {
                 return Ok(Event::Late);
             }
         }
