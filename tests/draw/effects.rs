@@ -116,12 +116,17 @@ fn a_port_is_on_its_bridge_until_it_is_taken_off() -> Result<()> {
 fn a_place_that_is_marked_is_red() -> Result<()> {
     let _lab = lab()?;
     let topology = Topology::current()?;
-    let marked = topology.clone().mark("server/eth0", "chain input, policy drop").mark("moon/eth0", "far away");
+    let marked = topology
+        .clone()
+        .mark("server/eth0", "chain input, policy drop")
+        .mark("moon/eth0", "far away")
+        .mark("moon", "chain input, policy drop");
     assert!(!topology.svg().contains("class=\"mark\"") && !topology.mermaid().contains("✕"));
     assert!(marked.svg().contains("machine marked") && marked.svg().contains("✕ eth0: chain input, policy drop"));
     assert!(marked.mermaid().contains("✕ eth0: chain input, policy drop\"]:::dead"));
     // What cannot be placed is not lost.
     assert!(marked.svg().contains("✕ moon/eth0: far away") && marked.mermaid().contains("✕ moon/eth0: far away"));
+    assert!(marked.svg().contains("✕ moon: chain input, policy drop"));
     Ok(())
 }
 

@@ -175,7 +175,7 @@ impl Topology {
 
     /// The marks on what is not there.
     pub(super) fn lost_marks(&self) -> impl Iterator<Item = &Mark> {
-        let known = |mark: &&Mark| self.machines.iter().any(|machine| self.marks_on(&machine.name).any(|(_, text)| text == mark.text));
+        let known = |mark: &&Mark| self.machine(mark.place.split('/').next().unwrap_or_default()).is_some();
         self.marks.iter().filter(move |mark| !known(mark))
     }
 }
