@@ -32,6 +32,10 @@ exec unshare --mount --propagation private bash -euo pipefail -c '
     mkdir -p "$cargo"
   fi
   mount --bind "$public/cargo" "$cargo"
+  if [ -c /dev/net/tun ]; then # for everybody, as on most desktops
+    [ -c "$public/tun" ] || mknod -m 0666 "$public/tun" c 10 200
+    mount --bind "$public/tun" /dev/net/tun
+  fi
   exec setpriv --reuid "$user" --regid "$user" --init-groups --reset-env env CI="${CI:-}" CARGO_INCREMENTAL="${CARGO_INCREMENTAL:-}" \
     RUSTUP_HOME="$public/rustup" CARGO_HOME="$cargo" PATH="$public/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin" \
     bash -c "cd \"$home/netlab\" && exec ci/test.sh"
