@@ -10,6 +10,9 @@ pub(crate) enum Question {
     Chain(&'static str),
     /// A family of generic netlink.
     Family(&'static str),
+    Connections,
+    Sysctl(&'static str),
+    Overlay,
 }
 
 /// A feature by its name in `needs(…)`, which for links is their kind.
@@ -27,10 +30,13 @@ const fn feature(name: &'static str, question: Question, option: &'static str, m
     Feature { name, question, option, module }
 }
 
-const FEATURES: &[Feature] = &[
+/// More than `needs(…)` takes.
+pub(crate) const FEATURES: &[Feature] = &[
     feature("bareudp", Question::Link, "CONFIG_BAREUDP", "bareudp"),
     feature("bond", Question::Link, "CONFIG_BONDING", "bonding"),
+    feature("br_netfilter", Question::Sysctl("net/bridge/bridge-nf-call-iptables"), "CONFIG_BRIDGE_NETFILTER", "br_netfilter"),
     feature("bridge", Question::Link, "CONFIG_BRIDGE", "bridge"),
+    feature("conntrack", Question::Connections, "CONFIG_NF_CT_NETLINK", "nf_conntrack_netlink"),
     feature("dummy", Question::Link, "CONFIG_DUMMY", "dummy"),
     feature("geneve", Question::Link, "CONFIG_GENEVE", "geneve"),
     feature("gre", Question::Link, "CONFIG_NET_IPGRE", "ip_gre"),
@@ -43,6 +49,7 @@ const FEATURES: &[Feature] = &[
     feature("nat", Question::Chain("nat"), "CONFIG_NFT_NAT", "nft_chain_nat"),
     feature("netem", Question::Qdisc, "CONFIG_NET_SCH_NETEM", "sch_netem"),
     feature("nft", Question::Chain("filter"), "CONFIG_NF_TABLES", "nf_tables"),
+    feature("overlayfs", Question::Overlay, "CONFIG_OVERLAY_FS", "overlay"),
     feature("sit", Question::Link, "CONFIG_IPV6_SIT", "sit"),
     feature("tap", Question::Tun, "CONFIG_TUN", "tun"),
     feature("tun", Question::Tun, "CONFIG_TUN", "tun"),

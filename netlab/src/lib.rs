@@ -31,6 +31,7 @@
 //! | what the kernel has, as iproute2 and nft print it | [`snapshot`], [`Netns::routes`], [`Netns::ruleset`] |
 //! | the connections that a machine remembers and rewrites | [`Netns::connections`], [`Flow`], [`conntrack`] |
 //! | the packets | [`Capture`] |
+//! | whether this host gives machines, and if not, why | [`host::report`] |
 //! | why a connection fails | [`Netns::explain`] |
 //! | pictures of the lab and of what its packets did | [`draw`] |
 //!
@@ -43,6 +44,7 @@ extern crate self as netlab;
 
 mod addr;
 mod address;
+mod attach;
 mod bridge;
 pub mod capture;
 mod cidr;
@@ -60,6 +62,7 @@ mod feature;
 mod files;
 mod firewall;
 mod gre;
+pub mod host;
 mod iface;
 mod ipip;
 mod ipvlan;

@@ -1,12 +1,16 @@
 //! A machine for a program that is no test.
 
+use std::io;
 use std::panic::Location;
+use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 #[cfg(not(target_os = "linux"))]
 use crate::error::Error;
 use crate::error::{At, Result};
 
+/// Of a function.
+#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A machine of its own for a function, described: what `#[netlab::test]` gives to a test, for a program with a `main`.
@@ -26,19 +30,20 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone)]
 #[must_use = "a description does nothing: end it with `.run(…)`"]
 pub struct Machine {
-    hostname: String,
-    timeout: Duration,
+    pub(super) hostname: String,
+    pub(super) timeout: Option<Duration>,
 }
 
 impl Machine {
     /// A machine of that host name.
     pub fn new(hostname: impl Into<String>) -> Self {
-        Self { hostname: hostname.into(), timeout: TIMEOUT }
+        Self { hostname: hostname.into(), timeout: None }
     }
 
-    /// How long the function may take, 60 s by default; after that the machine ends with all that is in it.
+    /// How long the function may take, 60 s by default, or the program, which by default may take as long as it likes; after that the machine
+    /// ends with all that is in it.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.timeout = Some(timeout);
         self
     }
 
@@ -53,6 +58,34 @@ impl Machine {
     #[track_caller]
     pub fn run(&self, f: impl FnOnce() -> Result<Vec<u8>>) -> Result<Vec<u8>> {
         self.start(f).at(Location::caller())
+    }
+
+    /// Runs a program in a fresh machine and tells how it ended, or why it could not be started; `prepare` runs in the machine before it.
+    ///
+    /// The program is root of the machine and has the command's streams, directory and environment, the terminal too. SIGHUP, SIGINT, SIGQUIT,
+    /// SIGTERM, SIGUSR1 and SIGUSR2 that are sent to the calling process go to the program meanwhile. When it ends, or the calling process
+    /// does, all that it started is gone.
+    ///
+    /// Equals `unshare --user --map-root-user --net --mount --pid --fork --kill-child --uts --ipc --mount-proc PROGRAM` with loopback up.
+    ///
+    /// # Errors
+    ///
+    /// [`is_timeout`](crate::Error::is_timeout) if it took too long, [`is_unexpected`](crate::Error::is_unexpected) if `prepare` failed. Anything else says that this host gives no machine, or that the
+    /// calling process has other threads and cannot be copied.
+    #[track_caller]
+    pub fn exec(&self, command: &mut Command, prepare: impl FnOnce() -> Result<()>) -> Result<io::Result<ExitStatus>> {
+        self.execute(command, prepare).at(Location::caller())
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn execute(&self, _: &mut Command, _: impl FnOnce() -> Result<()>) -> Result<io::Result<ExitStatus>> {
+        Err(Error::unsupported(self.what(), "netlab needs Linux"))
+    }
+
+    #[cfg(target_os = "linux")]
+    fn execute(&self, command: &mut Command, prepare: impl FnOnce() -> Result<()>) -> Result<io::Result<ExitStatus>> {
+        use crate::error::Doing;
+        super::exec::run(self, command, prepare).doing(|| super::exec::what(command))?
     }
 
     fn what(&self) -> String {
@@ -77,7 +110,7 @@ mod linux {
     use std::io::{self, Read, Seek, Write};
     use std::os::fd::AsFd;
 
-    use super::Machine;
+    use super::{Machine, TIMEOUT};
     use crate::error::{Error, Result};
     use crate::isolate::refusal;
     use crate::isolate::supervise::{self, Owner, Reach};
@@ -106,7 +139,7 @@ mod linux {
             supervised = Some(process::die_with(caller.as_fd()).map_err(|e| Step::Process.denied(&e)).and_then(|()| {
                 machine::furnish(maker, &machine.hostname)?;
                 let owner = Owner { gone: caller.as_fd(), tell: &|_| {} };
-                Ok(supervise::run(&lone, Reach::Machine, machine.timeout, owner, |door| {
+                Ok(supervise::run(&lone, Reach::Machine, machine.timeout.unwrap_or(TIMEOUT), owner, |door| {
                     drop(door); // nobody here listens to the supervisor
                     body(f, &report)
                 }))
@@ -143,7 +176,7 @@ mod linux {
 
     fn outcome(machine: &Machine, ended: &Ended, report: &mut File) -> Result<Vec<u8>> {
         if ended.hung.is_some() {
-            return Err(Error::timeout(machine.what(), format!("timed out after {}", human(machine.timeout))));
+            return Err(Error::timeout(machine.what(), format!("timed out after {}", human(machine.timeout.unwrap_or(TIMEOUT)))));
         }
         let mut bytes = Vec::new();
         if let Err(e) = report.rewind().and_then(|()| report.read_to_end(&mut bytes)) {

@@ -19,14 +19,16 @@ use crate::{error, evidence};
 #[cfg(target_os = "linux")]
 mod body;
 #[cfg(target_os = "linux")]
+mod exec;
+#[cfg(target_os = "linux")]
 mod harness;
 mod machine;
 #[cfg(target_os = "linux")]
-mod needs;
+pub(crate) mod needs;
 #[cfg(target_os = "linux")]
 mod outcome;
 #[cfg(target_os = "linux")]
-mod refusal;
+pub(crate) mod refusal;
 #[cfg(target_os = "linux")]
 mod supervise;
 #[cfg(target_os = "linux")]

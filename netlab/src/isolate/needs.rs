@@ -4,6 +4,7 @@ use std::panic::Location;
 
 use crate::error::{At, Doing, Error, Result};
 use crate::feature::{Feature, Question};
+use crate::host::Finding;
 use crate::sys::{Refusal, feature, namespace};
 
 /// Why the test cannot run here; `None` if it can.
@@ -26,9 +27,15 @@ fn ask(name: &str) -> Option<String> {
             "the test needs `{name}`, of which this version of netlab knows nothing: are netlab and netlab-macros equal?"
         ));
     };
+    let Finding { cause, cure } = lack(known)?;
+    Some(format!("the test needs `{name}`: {cause}
+  help: {cure}"))
+}
+
+/// What the kernel says when it is asked for the feature, in the calling thread's network namespace, and what helps; `None` if it has it.
+pub(crate) fn lack(known: &Feature) -> Option<Finding> {
     let refusal = known.answer().err()?;
-    let (request, help) = (known.request(), known.help(refusal.errno));
-    Some(format!("the test needs `{name}`: asked for {request}, the kernel says: {refusal}\n  help: {help}"))
+    Some(Finding { cause: format!("asked for {}, the kernel says: {refusal}", known.request()), cure: known.help(refusal.errno) })
 }
 
 /// Demands that the kernel has a feature, by its name in `needs(…)` of [`#[netlab::test]`](macro@crate::test), such as `wireguard`.
@@ -66,6 +73,9 @@ impl Feature {
             Question::Tun => "the device /dev/net/tun".to_owned(),
             Question::Chain(kind) => format!("an nf_tables chain of type {kind}"),
             Question::Family(family) => format!("the generic netlink family {family}"),
+            Question::Connections => "the list of connections".to_owned(),
+            Question::Sysctl(key) => format!("/proc/sys/{key}"),
+            Question::Overlay => "an overlay of two directories".to_owned(),
         }
     }
 
@@ -76,6 +86,9 @@ impl Feature {
             Question::Tun => feature::tun(),
             Question::Chain(kind) => feature::chain(kind),
             Question::Family(family) => feature::family(family),
+            Question::Connections => feature::connections(),
+            Question::Sysctl(key) => feature::sysctl(key),
+            Question::Overlay => feature::overlay(),
         }
     }
 }

@@ -6,14 +6,15 @@ use std::io;
 use std::path::Path;
 
 use crate::error::Error;
+use crate::host::Finding;
 use crate::sys::machine::{Denied, Step};
 
 /// What may forbid a machine, as this process finds it.
 #[derive(Debug, Default)]
-struct Facts {
+pub(crate) struct Facts {
     root: bool,
     /// The six kinds of namespace that a machine has, and how many of each this user may have.
-    limits: Vec<(&'static str, u64)>,
+    pub(crate) limits: Vec<(&'static str, u64)>,
     apparmor: bool,
     userns_clone_off: bool,
     seccomp: bool,
@@ -21,14 +22,55 @@ struct Facts {
     gvisor: bool,
 }
 
-/// A cause and its cure.
-#[derive(Debug, PartialEq, Eq)]
-struct Finding {
-    cause: String,
-    cure: String,
+const LIMITS: [&str; 6] = ["user", "net", "mnt", "pid", "uts", "ipc"];
+
+/// Something that forbids machines where it is on.
+pub(crate) struct Switch {
+    pub(crate) name: &'static str,
+    on: fn(&Facts) -> bool,
+    binds_root: bool,
+    cause: &'static str,
+    cure: &'static str,
 }
 
-const LIMITS: [&str; 6] = ["user", "net", "mnt", "pid", "uts", "ipc"];
+impl Switch {
+    pub(crate) const ALL: [Self; 3] = [
+        Self {
+            name: "kernel.unprivileged_userns_clone",
+            on: |facts| facts.userns_clone_off,
+            binds_root: false,
+            cause: "/proc/sys/kernel/unprivileged_userns_clone is 0: only root may make user namespaces",
+            cure: "sudo sysctl -w kernel.unprivileged_userns_clone=1",
+        },
+        Self {
+            name: "AppArmor",
+            on: |facts| facts.apparmor,
+            binds_root: false,
+            cause: "/proc/sys/kernel/apparmor_restrict_unprivileged_userns is 1: AppArmor takes a user namespace's rights away (Ubuntu 23.10 and later)",
+            cure: "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
+        },
+        Self {
+            name: "seccomp",
+            on: |facts| facts.seccomp,
+            binds_root: true,
+            cause: "`Seccomp:` in /proc/self/status is 2: a filter forbids system calls, as Docker's default profile does",
+            cure: "docker run --privileged …, or --cap-add SYS_ADMIN --security-opt seccomp=unconfined --security-opt apparmor=unconfined",
+        },
+    ];
+
+    pub(crate) fn is_on(&self, facts: &Facts) -> bool {
+        (self.on)(facts)
+    }
+
+    /// Whether it may be why the kernel refused.
+    pub(crate) fn explains(&self, denied: Denied, facts: &Facts) -> bool {
+        matches!(denied.errno, libc::EPERM | libc::EACCES) && self.is_on(facts) && (self.binds_root || !facts.root)
+    }
+
+    pub(crate) fn finding(&self) -> Finding {
+        Finding { cause: self.cause.to_owned(), cure: self.cure.to_owned() }
+    }
+}
 
 /// The whole text: what was refused, why, and what helps.
 pub(super) fn explain(denied: Denied) -> String {
@@ -52,7 +94,7 @@ fn text(denied: Denied, facts: &Facts) -> String {
     text
 }
 
-fn doing(step: Step) -> &'static str {
+pub(crate) fn doing(step: Step) -> &'static str {
     match step {
         Step::Namespaces => "make user, net, mount, pid, uts and ipc namespaces (clone(2))",
         Step::Identity => "become root of the new user namespace (/proc/self/uid_map)",
@@ -63,7 +105,7 @@ fn doing(step: Step) -> &'static str {
 }
 
 /// Every cause that is certain; where there is none, what to look at.
-fn findings(denied: Denied, facts: &Facts) -> Vec<Finding> {
+pub(crate) fn findings(denied: Denied, facts: &Facts) -> Vec<Finding> {
     let finding = |cause: &str, cure: &str| Finding { cause: cause.to_owned(), cure: cure.to_owned() };
     let mut found = Vec::new();
     if facts.gvisor {
@@ -75,26 +117,7 @@ fn findings(denied: Denied, facts: &Facts) -> Vec<Finding> {
     if denied.errno == libc::ENOSPC {
         found.extend(limit_findings(facts));
     }
-    if matches!(denied.errno, libc::EPERM | libc::EACCES) {
-        if facts.userns_clone_off && !facts.root {
-            found.push(finding(
-                "/proc/sys/kernel/unprivileged_userns_clone is 0: only root may make user namespaces",
-                "sudo sysctl -w kernel.unprivileged_userns_clone=1",
-            ));
-        }
-        if facts.apparmor && !facts.root {
-            found.push(finding(
-                "/proc/sys/kernel/apparmor_restrict_unprivileged_userns is 1: AppArmor takes a user namespace's rights away (Ubuntu 23.10 and later)",
-                "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
-            ));
-        }
-        if facts.seccomp {
-            found.push(finding(
-                "`Seccomp:` in /proc/self/status is 2: a filter forbids system calls, as Docker's default profile does",
-                "docker run --privileged …, or --cap-add SYS_ADMIN --security-opt seccomp=unconfined --security-opt apparmor=unconfined",
-            ));
-        }
-    }
+    found.extend(Switch::ALL.iter().filter(|switch| switch.explains(denied, facts)).map(Switch::finding));
     if found.is_empty() && matches!(denied.errno, libc::EINVAL | libc::ENOSYS) {
         found.push(finding(
             "this kernel was built without a kind of namespace",
@@ -122,15 +145,18 @@ fn limit_findings(facts: &Facts) -> Vec<Finding> {
             cure: "end what holds namespaces (`lsns`), or raise the limits: sudo sysctl -w user.max_net_namespaces=15000".to_owned(),
         }];
     }
-    let lift = |(kind, _): &&(&str, u64)| Finding {
+    zero.iter().map(|(kind, _)| zero_limit(kind)).collect()
+}
+
+pub(crate) fn zero_limit(kind: &str) -> Finding {
+    Finding {
         cause: format!("/proc/sys/user/max_{kind}_namespaces is 0"),
         cure: format!("sudo sysctl -w user.max_{kind}_namespaces=15000"),
-    };
-    zero.iter().map(lift).collect()
+    }
 }
 
 impl Facts {
-    fn collect() -> Self {
+    pub(crate) fn collect() -> Self {
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
         let is = |path: &str, value: &str| read(path).trim() == value;
         let status = read("/proc/self/status");

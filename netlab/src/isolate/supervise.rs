@@ -108,7 +108,7 @@ pub(super) fn run(lone: &Lone, reach: Reach, timeout: Duration, owner: Owner<'_>
         }
     };
     match reach {
-        Reach::Machine => end(process::kill_everybody_else),
+        Reach::Machine => end_machine(),
         Reach::Host => end_descendants(),
     }
     Ok(Ended { status, hung })
@@ -209,6 +209,11 @@ impl Watch<'_> {
         }
         (self.owner.tell)(message);
     }
+}
+
+/// Kills and reaps all others in the machine of which this is the first process.
+pub(super) fn end_machine() {
+    end(process::kill_everybody_else);
 }
 
 /// Kills and reaps all descendants of this process, which is told of every orphan among them.

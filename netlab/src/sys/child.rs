@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::Instant;
@@ -64,13 +64,7 @@ pub(crate) fn kill_marked(mark: &str, deadline: Instant) -> io::Result<()> {
             return Ok(());
         }
         for process in &marked {
-            // SAFETY: the call reads nothing behind its null pointer; the descriptor is open.
-            let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), libc::SIGKILL, std::ptr::null::<u8>(), 0) };
-            if let Err(e) = Errno::result(sent)
-                && e != Errno::ESRCH
-            {
-                return Err(e.into());
-            }
+            super::process::send_signal(process.as_fd(), libc::SIGKILL)?;
         }
         for process in &marked {
             if !poll::wait(process.as_fd(), Interest::Read, deadline)? {

@@ -30,6 +30,10 @@ pub(crate) mod namespace {
         refuse()
     }
 
+    pub(crate) fn pin(_namespace: BorrowedFd<'_>, _file: &Path) -> io::Result<()> {
+        refuse()
+    }
+
     pub(crate) fn open<T: Send>(_file: &Path, _setup: impl FnOnce() -> io::Result<T> + Send) -> io::Result<(OwnedFd, T)> {
         refuse()
     }

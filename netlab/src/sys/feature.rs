@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::io;
 
-use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST};
+use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkInfo, LinkMessage};
 use netlink_packet_route::tc::{TcAttribute, TcHandle, TcMessage};
@@ -101,6 +101,43 @@ fn kind(answer: &[u8]) -> Option<u16> {
 /// That of an error or acknowledgement, where it is 0.
 fn errno(answer: &[u8]) -> i32 {
     answer.get(16..20).and_then(|bytes| bytes.try_into().ok()).map_or(libc::EBADMSG, |bytes| -i32::from_ne_bytes(bytes))
+}
+
+/// Asks for the list of connections of the calling thread's network namespace.
+pub(crate) fn connections() -> Result<(), Refusal> {
+    const NLMSG_ERROR: u16 = 2;
+    const LIST: u16 = 1 << 8 | 1; // NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET
+    let socket = RawSocket::new(NETLINK_NETFILTER)?;
+    socket.connect(&SocketAddr::new(0, 0))?;
+    socket.send(&message(LIST, NLM_F_DUMP, 2, 0, &[]), 0)?;
+    let (answer, _) = socket.recv_from_full()?;
+    let number = |bytes: &[u8]| bytes.try_into().map_or(libc::EBADMSG, i32::from_ne_bytes);
+    match (answer.get(4..6), answer.get(16..20)) {
+        (Some(kind), Some(errno)) if kind == NLMSG_ERROR.to_ne_bytes() => Err(io::Error::from_raw_os_error(-number(errno)).into()),
+        _ => Ok(()),
+    }
+}
+
+/// Asks for a file below /proc/sys.
+pub(crate) fn sysctl(key: &str) -> Result<(), Refusal> {
+    super::sysctl::read(key)?;
+    Ok(())
+}
+
+/// Asks for a file system of two directories, in a mount namespace and a memory of its own.
+pub(crate) fn overlay() -> Result<(), Refusal> {
+    use nix::mount::{MsFlags, mount};
+    use nix::sched::{CloneFlags, unshare};
+    const NOTHING: Option<&str> = None;
+    let asked = super::namespace::on_thread("netlab", || {
+        unshare(CloneFlags::CLONE_FS | CloneFlags::CLONE_NEWNS)?;
+        mount(NOTHING, "/", NOTHING, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NOTHING)?;
+        mount(Some("netlab"), "/run", Some("tmpfs"), MsFlags::empty(), NOTHING)?;
+        ["lower", "upper", "work", "merged"].iter().try_for_each(|name| std::fs::create_dir(format!("/run/{name}")))?;
+        let options = Some("lowerdir=/run/lower,upperdir=/run/upper,workdir=/run/work");
+        Ok(mount(Some("netlab"), "/run/merged", Some("overlay"), MsFlags::empty(), options)?)
+    });
+    Ok(asked.unwrap_or_else(|_| Err(io::Error::other("the question panicked")))?)
 }
 
 /// A netfilter message: header, `nfgenmsg` (family, version, resource), attributes.

@@ -8,6 +8,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::CloneFlags;
 use nix::unistd::{Gid, Uid};
 
+use super::process::{Lone, Stack};
 use super::{namespace, netlink, process};
 
 /// Something that the kernel refused while a machine was being made.
@@ -37,14 +38,35 @@ impl Step {
     }
 }
 
+/// The kinds of namespace that a machine has, by their names in /proc/PID/ns.
+pub(crate) const KINDS: [(&str, CloneFlags); 6] = [
+    ("user", CloneFlags::CLONE_NEWUSER),
+    ("net", CloneFlags::CLONE_NEWNET),
+    ("mnt", CloneFlags::CLONE_NEWNS),
+    ("pid", CloneFlags::CLONE_NEWPID),
+    ("uts", CloneFlags::CLONE_NEWUTS),
+    ("ipc", CloneFlags::CLONE_NEWIPC),
+];
+
 /// What a machine does not share with its maker.
 pub(crate) fn namespaces() -> CloneFlags {
-    CloneFlags::CLONE_NEWUSER
-        | CloneFlags::CLONE_NEWNET
-        | CloneFlags::CLONE_NEWNS
-        | CloneFlags::CLONE_NEWPID
-        | CloneFlags::CLONE_NEWUTS
-        | CloneFlags::CLONE_NEWIPC
+    KINDS.iter().map(|(_, flag)| *flag).collect()
+}
+
+/// Makes namespaces, `f` in their first process, and waits until all that is gone; none of it stays.
+pub(crate) fn attempt(lone: &Lone, flags: CloneFlags, f: impl FnOnce() -> Result<(), Denied>) -> io::Result<Result<(), Denied>> {
+    let mut came = Ok(());
+    let first = || {
+        came = f(); // in our memory
+        0
+    };
+    match process::run_in_namespaces(lone, &mut Stack::new(), flags, first) {
+        Err(e) => Ok(Err(Step::Namespaces.denied(&e))),
+        Ok(first) => {
+            while !matches!(process::reap(true)?, Some((pid, _)) if pid == first) {}
+            Ok(came)
+        }
+    }
 }
 
 /// Who made the machine, seen from outside of it.

@@ -39,6 +39,22 @@ pub(crate) fn create<T: Send>(setup: impl FnOnce() -> io::Result<T> + Send) -> i
     .unwrap_or_else(|_| Err(io::Error::other("the set-up of a namespace panicked")))
 }
 
+/// Makes a file that leads to a namespace and keeps it alive, and its directory if that is missing.
+pub(crate) fn pin(namespace: BorrowedFd<'_>, file: &Path) -> io::Result<()> {
+    use nix::mount::{MsFlags, mount};
+    use std::os::fd::AsRawFd;
+    if let Some(directory) = file.parent() {
+        std::fs::create_dir_all(directory)?;
+    }
+    File::create_new(file)?;
+    let source = format!("/proc/self/fd/{}", namespace.as_raw_fd());
+    let pinned = mount(Some(source.as_str()), file, None::<&str>, MsFlags::MS_BIND, None::<&str>);
+    if pinned.is_err() {
+        std::fs::remove_file(file)?;
+    }
+    Ok(pinned?)
+}
+
 /// Opens the network namespace that a file leads to and runs `setup` in it, on a thread that ends with the call.
 pub(crate) fn open<T: Send>(file: &Path, setup: impl FnOnce() -> io::Result<T> + Send) -> io::Result<(OwnedFd, T)> {
     let namespace = OwnedFd::from(File::open(file)?);

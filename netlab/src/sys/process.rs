@@ -62,14 +62,26 @@ impl Stack {
 /// The new process works in this one's memory while this one stands still (`CLONE_VM | CLONE_VFORK`): no page table is copied, and what `f`
 /// learns can be left in variables.
 pub(crate) fn run_in_namespaces(_: &Lone, stack: &mut Stack, flags: CloneFlags, f: impl FnOnce() -> i32) -> io::Result<Pid> {
+    // SAFETY: the caller stands still until the child is gone, so the child alone uses this memory, and its stack is large and unused.
+    unsafe { clone(stack, flags | CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK, f) }
+}
+
+/// Copies this process into fresh namespaces, of which the copy is the first process; it runs `f` while this one goes on.
+pub(crate) fn spawn_in_namespaces(_: &Lone, stack: &mut Stack, flags: CloneFlags, f: impl FnOnce() -> i32) -> io::Result<Pid> {
+    // SAFETY: the copy has memory of its own, and `Lone` says that no other thread holds a lock that it would wait for.
+    unsafe { clone(stack, flags, f) }
+}
+
+/// # Safety
+///
+/// Nobody else may use the stack while the child does.
+unsafe fn clone(stack: &mut Stack, flags: CloneFlags, f: impl FnOnce() -> i32) -> io::Result<Pid> {
     let mut f = Some(f);
     let child = Box::new(|| {
         let code = f.take().map_or(101, |f| catch_unwind(AssertUnwindSafe(f)).unwrap_or(101));
         leave_at_once(code)
     });
-    let flags = flags | CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK;
-    // SAFETY: the caller stands still until the child is gone, so the child alone uses this memory, its stack is large and unused, and
-    // it never returns into the caller's frames: panics are caught and the process leaves by _exit.
+    // SAFETY: as the caller promises; the child never returns into the caller's frames: panics are caught and it leaves by _exit.
     Ok(unsafe { nix::sched::clone(child, &mut stack.0, flags, Some(libc::SIGCHLD)) }?)
 }
 
@@ -187,6 +199,77 @@ fn child_signal() -> SigSet {
     set
 }
 
+/// The signals that people and programs send to end another program, or to tell it something.
+const PASSED_ON: [Signal; 6] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGUSR1, Signal::SIGUSR2];
+
+/// Takes the signals that are meant for a program which this process runs; the signals do what they did before when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    taken: SignalFd,
+    mask: Mask,
+}
+
+/// Which signals a process holds back.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mask(SigSet);
+
+/// A signal that came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Came {
+    pub(crate) signal: i32,
+    /// By a key, as Ctrl-C: every process of the terminal's foreground has got it.
+    pub(crate) from_terminal: bool,
+}
+
+impl Signals {
+    pub(crate) fn take() -> io::Result<Self> {
+        let set: SigSet = PASSED_ON.into_iter().collect();
+        let taken = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+        let mut before = SigSet::empty();
+        sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set), Some(&mut before))?;
+        Ok(Self { taken, mask: Mask(before) })
+    }
+
+    pub(crate) fn next(&self) -> Option<Came> {
+        let info = self.taken.read_signal().ok()??;
+        Some(Came { signal: info.ssi_signo as i32, from_terminal: info.ssi_code > 0 })
+    }
+
+    /// What was held back before.
+    pub(crate) fn mask(&self) -> Mask {
+        self.mask
+    }
+}
+
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.taken.as_fd()
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        self.mask.set().unwrap_or_default();
+    }
+}
+
+impl Mask {
+    pub(crate) fn set(self) -> io::Result<()> {
+        Ok(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.0), None)?)
+    }
+}
+
+/// Sends a signal to the process behind a handle; one that has ended is past caring.
+pub(crate) fn send_signal(process: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
+    use std::os::fd::AsRawFd;
+    // SAFETY: the call reads nothing behind its null pointer; the descriptor is open.
+    let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), signal, std::ptr::null::<u8>(), 0) };
+    match Errno::result(sent) {
+        Ok(_) | Err(Errno::ESRCH) => Ok(()),
+        Err(e) => Err(e.into()),
+    }
+}
+
 /// A session of its own: no terminal's Ctrl-C reaches it, and its process group is nobody else's.
 pub(crate) fn leave_session() {
     nix::unistd::setsid().unwrap_or(Pid::this());
@@ -275,6 +358,11 @@ pub(crate) fn children() -> Vec<i32> {
     let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let lists = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
     lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect()
+}
+
+/// The user whose rights this process has.
+pub(crate) fn user() -> u32 {
+    nix::unistd::Uid::effective().as_raw()
 }
 
 /// Whether the calling thread may change the network of the namespace that it is in: CAP_NET_ADMIN is effective.

@@ -1,0 +1,72 @@
+//! `cargo netlab exec`: a program in a machine, from its start to its end.
+
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, ExitCode, ExitStatus};
+
+use netlab::{Machine, Netns};
+
+/// As env(1) and docker-run(1) have it.
+const NO_MACHINE: u8 = 125;
+const NOT_RUN: u8 = 126;
+const NO_PROGRAM: u8 = 127;
+
+const HOSTNAME: &str = "netlab";
+
+/// What shall run, and what the machine has when it does.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) networks: Vec<String>,
+    /// With its arguments.
+    pub(crate) program: Vec<OsString>,
+}
+
+pub(crate) fn main(plan: &Plan) -> ExitCode {
+    let Some((program, arguments)) = plan.program.split_first() else { return ExitCode::from(NO_PROGRAM) };
+    let mut command = Command::new(program);
+    command.args(arguments);
+    let prepare = || {
+        // The names in /run/netns hold the namespaces.
+        plan.networks.iter().try_for_each(|name| Netns::new(name)?.attach())
+    };
+    match Machine::new(HOSTNAME).exec(&mut command, prepare) {
+        Ok(Ok(status)) => leave_as(status),
+        Ok(Err(e)) => {
+            eprintln!("cargo-netlab: cannot run `{}`: {e}", program.display());
+            ExitCode::from(if e.kind() == ErrorKind::NotFound { NO_PROGRAM } else { NOT_RUN })
+        }
+        Err(e) => {
+            eprintln!("cargo-netlab: {e}");
+            ExitCode::from(NO_MACHINE)
+        }
+    }
+}
+
+/// Leaves as the program did: whoever started this process sees no difference.
+fn leave_as(status: ExitStatus) -> ExitCode {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => std::process::exit(code),
+        (None, Some(signal)) => {
+            end_by(signal);
+            // It is one that we may ignore, as SIGPIPE: then as a shell would say it.
+            std::process::exit(128 + signal)
+        }
+        (None, None) => ExitCode::FAILURE,
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn end_by(signal: i32) {
+    use nix::sys::resource::{Resource, setrlimit};
+    use nix::sys::signal::{Signal, raise};
+    // The core is the program's to leave, and it has.
+    setrlimit(Resource::RLIMIT_CORE, 0, 0).unwrap_or_default();
+    if let Ok(signal) = Signal::try_from(signal) {
+        // Rust's own handler of SIGSEGV and SIGBUS lets the first pass, and goes.
+        raise(signal).and_then(|()| raise(signal)).unwrap_or_default();
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn end_by(_: i32) {}

@@ -1,0 +1,83 @@
+//! `cargo netlab`: what this machine gives to isolated network tests, and machines for programs that are no tests.
+
+mod doctor;
+mod exec;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::builder::ValueParser;
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+fn main() -> ExitCode {
+    let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    // cargo starts `cargo-netlab netlab …` for `cargo netlab …`.
+    if arguments.get(1).is_some_and(|word| word == "netlab") {
+        arguments.remove(1);
+    }
+    let matches = command().get_matches_from(arguments);
+    match matches.subcommand() {
+        Some(("doctor", matches)) => doctor::main(matches.get_flag("json")),
+        Some(("exec", matches)) => exec::main(&plan(matches)),
+        Some(("shell", matches)) => {
+            let shell = std::env::var_os("SHELL").filter(|shell| !shell.is_empty()).unwrap_or_else(|| "/bin/sh".into());
+            exec::main(&exec::Plan { program: vec![shell], ..plan(matches) })
+        }
+        _ => ExitCode::FAILURE, // clap demands one of them
+    }
+}
+
+fn plan(matches: &ArgMatches) -> exec::Plan {
+    let words = |name: &str| matches.try_get_many::<OsString>(name).ok().flatten().into_iter().flatten().cloned().collect();
+    let names = matches.get_many::<String>("net").into_iter().flatten().cloned().collect();
+    exec::Plan { networks: names, program: words("program") }
+}
+
+fn command() -> Command {
+    let net = Arg::new("net")
+        .long("net")
+        .value_name("NAME")
+        .action(ArgAction::Append)
+        .value_delimiter(',')
+        .help("Make a network namespace of that name in the machine, for `ip netns exec NAME`; may be repeated");
+    let program = Arg::new("program")
+        .value_name("PROGRAM")
+        .help("The program and its arguments")
+        .required(true)
+        .num_args(1..)
+        .trailing_var_arg(true)
+        .allow_hyphen_values(true)
+        .value_parser(ValueParser::os_string());
+    let json = Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print the report as JSON");
+    Command::new("cargo-netlab")
+        .bin_name("cargo netlab")
+        .about("Real Linux networks without root: what this machine gives, and machines for programs")
+        .version(env!("CARGO_PKG_VERSION"))
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            Command::new("doctor")
+                .about("Tell whether isolated tests can run on this machine, as this user; if not, why, and what helps")
+                .after_help("Leaves with 0 if they can, else with 1.")
+                .arg(json),
+        )
+        .subcommand(
+            Command::new("exec")
+                .about("Run a program as root of a fresh machine: user, network, mount, PID, UTS and IPC namespaces")
+                .after_help(
+                    "Leaves as the program does: with its exit code, or by its signal. 125: there is no machine, 126: the program cannot be \
+                     run, 127: there is none of that name.\n\nAs a cargo runner it lets test suites that need root run without:\n  \
+                     CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER=\"cargo-netlab exec --\" cargo test",
+                )
+                .args([net.clone(), program]),
+        )
+        .subcommand(Command::new("shell").about("Open a shell ($SHELL) as root of a fresh machine").arg(net))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_arguments_are_well_formed() {
+        super::command().debug_assert();
+    }
+}
