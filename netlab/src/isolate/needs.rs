@@ -28,8 +28,10 @@ fn ask(name: &str) -> Option<String> {
         ));
     };
     let Finding { cause, cure } = lack(known)?;
-    Some(format!("the test needs `{name}`: {cause}
-  help: {cure}"))
+    Some(format!(
+        "the test needs `{name}`: {cause}
+  help: {cure}"
+    ))
 }
 
 /// What the kernel says when it is asked for the feature, in the calling thread's network namespace, and what helps; `None` if it has it.
