@@ -53,8 +53,9 @@ pub(crate) fn program(user: User) -> Result<PathBuf> {
 
 fn published(program: &Path) -> Result<tempfile::TempDir> {
     let folder = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir_in("/tmp")?;
-    fs::copy(program, folder.path().join("cargo-netlab"))?;
-    Ok(folder)
+    // By another process: a child of another test, between its fork and its exec, would hold our open file, and nobody can run that (ETXTBSY).
+    let copied = Command::new("cp").arg(program).arg(folder.path()).status()?;
+    if copied.success() { Ok(folder) } else { Err("cp failed".into()) }
 }
 
 pub(crate) fn netlab(user: User) -> Result<Command> {
