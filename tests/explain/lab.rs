@@ -74,7 +74,7 @@ pub(crate) fn normalised(explanation: &Explanation) -> String {
         }
         let chosen = text.ends_with(':') && digits.parse::<u32>().is_ok_and(|port| port >= 32768);
         let time = text.ends_with("for ") && digits.len() >= 3;
-        let pid = text.ends_with('(') && digits.len() >= 2 && c == ')';
+        let pid = !digits.is_empty() && (text.ends_with("-CONT ") || (text.ends_with("` (") && c == ')'));
         text.push_str(match (chosen, time, pid) {
             (true, ..) => "PORT",
             (_, true, _) => "TIME",

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::counters::Counters;
 use super::finding::Way;
 use super::lab::{Lab, Machine};
+use super::rewrites::Rewrites;
 use super::trace::{Event, Trace};
 use super::trail::Trail;
 use super::tuple::Tuple;
@@ -33,8 +34,8 @@ pub(super) struct Case {
     pub(super) trail: Trail,
     /// For each machine, what it told of its hooks; nothing where the trace could not be had.
     pub(super) told: Vec<Told>,
-    pub(super) connections: Vec<Vec<Connection>>,
-    /// Those of before the probe.
+    pub(super) rewrites: Vec<Rewrites>,
+    /// The connections of before the probe.
     pub(super) known: Vec<Vec<Connection>>,
     before: Vec<Counters>,
     after: Vec<Counters>,
@@ -67,17 +68,15 @@ impl Case {
         let capture = plan.start()?;
         let outcome = ask(netns, probe)?;
         let packets = capture.stop_with_losses()?;
-        let told: Vec<_> = traces.iter().map(told).collect();
+        let told: Vec<Told> = traces.iter().map(told).collect();
         drop(traces);
         let each = |read: fn(&Netns) -> Counters| lab.machines.iter().map(|machine| read(&machine.netns)).collect::<Vec<_>>();
         let after = each(Counters::read);
-        let connections = connections(&lab);
+        let rewrites = connections(&lab).into_iter().zip(&told).map(|(remembered, told)| Rewrites::new(remembered, &told.events));
+        let rewrites: Vec<_> = rewrites.collect();
         lab.again();
-        let mut trail = Trail::read(&lab, asker, target, protocol, &packets, &connections);
-        for (machine, told) in told.iter().enumerate() {
-            trail.learn(machine, told.events.iter().filter_map(|event| event.tuple));
-        }
-        Ok(Self { lab, asker, probe: probe.clone(), target, outcome, trail, told, connections, known, before, after })
+        let trail = Trail::read(&lab, asker, target, protocol, &packets, &rewrites);
+        Ok(Self { lab, asker, probe: probe.clone(), target, outcome, trail, told, rewrites, known, before, after })
     }
 
     pub(super) fn machine(&self, place: usize) -> &Machine {
@@ -95,16 +94,7 @@ impl Case {
 
     /// What a machine makes of a packet that comes to it: another destination, another source.
     pub(super) fn translated(&self, machine: usize, tuple: Tuple) -> Tuple {
-        let remembered = self.connections[machine].iter().find_map(|connection| tuple.translated(connection));
-        let seen = || {
-            let mut here = self.trail.renamed.iter().filter(|renamed| renamed.machine == machine);
-            here.find_map(|renamed| match tuple {
-                _ if tuple == renamed.before => Some(renamed.after),
-                _ if tuple == renamed.after.back() => Some(renamed.before.back()),
-                _ => None,
-            })
-        };
-        remembered.or_else(seen).unwrap_or(tuple)
+        self.rewrites[machine].last_of(tuple)
     }
 
     /// The words of a machine's trace about packets of one way.

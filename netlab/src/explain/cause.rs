@@ -82,6 +82,13 @@ pub enum Cause {
         /// Who has the address, if anyone, though not where it was asked.
         holder: Option<String>,
     },
+    /// Frames for the address come to the machine, which has it not: its neighbours still believe so.
+    AddressMissing {
+        /// The address.
+        address: IpAddr,
+        /// The device by which they come.
+        device: String,
+    },
     /// The machine has a route to the address, but does not answer ARP for it (`proxy_arp`).
     ProxyArpOff {
         /// The address that was asked for.

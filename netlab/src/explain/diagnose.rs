@@ -87,9 +87,6 @@ fn blame(case: &Case, there: &Walk, back: Option<&Walk>) -> Option<Finding> {
     if let Some(stray) = causes::strays(case, Some(there.end.machine)) {
         return Some(stray);
     }
-    if let Some(finding) = back.and_then(|back| causes::untranslated(case, &back.end)) {
-        return Some(finding);
-    }
     let refused = matches!(case.outcome, Outcome::Refused | Outcome::IcmpError(_) | Outcome::Reset);
     if let Some(finding) = causes::find(case, &there.end).filter(|_| back.is_none() || refused) {
         return Some(causes::blame_translation(case, finding));

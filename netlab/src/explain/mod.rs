@@ -23,8 +23,10 @@ mod cause;
 mod causes;
 mod counters;
 mod diagnose;
+mod errors;
 mod finding;
 mod lab;
+mod rewrites;
 mod segment;
 mod simulate;
 mod text;
@@ -41,6 +43,8 @@ use serde::{Serialize, Serializer};
 
 pub use cause::{Cause, FatalRule};
 pub use finding::{Finding, Way};
+
+pub(crate) use errors::for_error;
 
 use case::Case;
 use diagnose::Diagnosis;

@@ -19,13 +19,15 @@ impl Lab {
     /// The taps that a frame passes from one device to another, both included; none if they do not hang together.
     pub(super) fn segment(&self, from: Place, to: Place) -> Option<Vec<Tap>> {
         let (start, end) = (Tap::out_of(from), Tap::into(to));
-        let before = self.spread(start);
-        before.contains_key(&end).then(|| trace_back(&before, start, end))
+        [Rigour::AsSet, Rigour::Hairpins, Rigour::AllPorts].into_iter().find_map(|rigour| {
+            let before = self.spread(start, rigour);
+            before.contains_key(&end).then(|| trace_back(&before, start, end))
+        })
     }
 
     /// All devices at which a frame that leaves by this one can arrive.
     pub(super) fn reached(&self, from: Place) -> Vec<Place> {
-        let all = self.spread(Tap::out_of(from));
+        let all = self.spread(Tap::out_of(from), Rigour::AllPorts);
         let arrivals = all.keys().filter(|tap| tap.direction == Direction::In).map(|tap| tap.place);
         let mut arrivals: Vec<_> = arrivals.filter(|place| *place != from).collect();
         arrivals.sort_by_key(|place| (place.machine, place.index));
@@ -33,11 +35,11 @@ impl Lab {
     }
 
     /// Each tap that can be reached, and the one before it.
-    fn spread(&self, start: Tap) -> HashMap<Tap, Tap> {
+    fn spread(&self, start: Tap, rigour: Rigour) -> HashMap<Tap, Tap> {
         let mut before = HashMap::from([(start, start)]);
         let mut queue = VecDeque::from([start]);
         while let Some(tap) = queue.pop_front() {
-            for next in self.after(tap) {
+            for next in self.after(tap, rigour) {
                 before.entry(next).or_insert_with(|| {
                     queue.push_back(next);
                     tap
@@ -47,11 +49,15 @@ impl Lab {
         before
     }
 
-    fn after(&self, tap: Tap) -> Vec<Tap> {
+    fn after(&self, tap: Tap, rigour: Rigour) -> Vec<Tap> {
         match tap.direction {
             Direction::Out => self.after_sending(tap.place),
-            Direction::In => self.after_receiving(tap.place),
+            Direction::In => self.after_receiving(tap.place, rigour),
         }
+    }
+
+    fn is_set(&self, port: Place, flag: &str) -> bool {
+        self.link(port).and_then(|link| link.port.as_ref()?.get(flag)).is_some_and(|value| value == "on")
     }
 
     fn after_sending(&self, place: Place) -> Vec<Tap> {
@@ -73,12 +79,29 @@ impl Lab {
         }
     }
 
-    fn after_receiving(&self, place: Place) -> Vec<Tap> {
+    fn after_receiving(&self, place: Place, rigour: Rigour) -> Vec<Tap> {
         let uppers = self.uppers(place).into_iter().map(Tap::into);
         let Some(bridge) = self.bridge(place) else { return uppers.collect() };
-        let others = self.ports(bridge).into_iter().filter(|port| *port != place).map(Tap::out_of);
+        let isolated = |port: Place| self.is_set(port, "isolated");
+        let others = self.ports(bridge).into_iter().filter(|port| match rigour {
+            _ if *port == place => rigour == Rigour::Hairpins || self.is_set(place, "hairpin"),
+            Rigour::AllPorts => true,
+            _ => !(isolated(*port) && isolated(place)),
+        });
+        let others = others.map(Tap::out_of);
         std::iter::once(Tap::into(bridge)).chain(others).chain(uppers).collect()
     }
+}
+
+/// Which flags of ports count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rigour {
+    /// As they are.
+    AsSet,
+    /// All ports send back what comes by them.
+    Hairpins,
+    /// No port is isolated.
+    AllPorts,
 }
 
 fn trace_back(before: &HashMap<Tap, Tap>, start: Tap, end: Tap) -> Vec<Tap> {

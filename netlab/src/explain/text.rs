@@ -13,6 +13,20 @@ impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "expected: an answer in `{}` to {}", self.asker, self.probe)?;
         write!(f, "seen: {}", self.outcome)?;
+        self.write_rest(f)
+    }
+}
+
+impl Explanation {
+    /// For an error, which has said already what was expected.
+    pub(super) fn for_error(&self) -> String {
+        if self.is_healthy() {
+            return format!("asked once more, it came: {}", self.outcome);
+        }
+        format!("asked once more: {}{}", self.outcome, fmt::from_fn(|f| self.write_rest(f)))
+    }
+
+    fn write_rest(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write_path(f)?;
         if let Some(finding) = &self.finding {
             write!(f, "\ncause: {finding}")?;
@@ -31,9 +45,7 @@ impl fmt::Display for Explanation {
         }
         Ok(())
     }
-}
 
-impl Explanation {
     fn write_path(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lines = lines(&self.path);
         let width = lines.iter().map(|(place, _)| place.len()).max().unwrap_or(0);

@@ -35,6 +35,8 @@ pub(super) struct Trace {
 /// One word of the trace.
 #[derive(Debug, Clone)]
 pub(super) struct Event {
+    /// The kernel's number of the packet on its way through the machine.
+    pub(super) id: u32,
     pub(super) family: Family,
     pub(super) table: String,
     pub(super) chain: String,
@@ -84,19 +86,19 @@ impl Trace {
     /// What was told, in order.
     pub(super) fn events(&self) -> Vec<Event> {
         let messages: Vec<Message> = self.listener.take().unwrap_or_default();
-        let mut events: Vec<(u32, Event)> = Vec::new();
+        let mut events: Vec<Event> = Vec::new();
         for message in messages.iter().filter(|message| message.kind() == Some(NFT_MSG_TRACE)) {
-            let Some((id, mut event)) = read(message) else { continue };
-            let before = events.iter().rev().find(|(known, _)| *known == id).map(|(_, event)| event);
+            let Some(mut event) = read(message) else { continue };
+            let before = events.iter().rev().find(|known| known.id == event.id);
             event.hook = self.hook(&event).or_else(|| before.and_then(|before| before.hook.clone()));
             // The headers are told once a chain.
             if event.tuple.is_none() && event.other.is_none() {
                 event.tuple = before.and_then(|before| before.tuple);
                 event.other = before.and_then(|before| before.other.clone());
             }
-            events.push((id, event));
+            events.push(event);
         }
-        events.into_iter().map(|(_, event)| event).collect()
+        events
     }
 
     fn hook(&self, event: &Event) -> Option<String> {
@@ -171,7 +173,7 @@ fn netdev_devices(ruleset: &Ruleset) -> Vec<String> {
 }
 
 /// `NFTA_TRACE_*`.
-fn read(message: &Message) -> Option<(u32, Event)> {
+fn read(message: &Message) -> Option<Event> {
     const POLICY: u32 = 1;
     const RULE: u32 = 3;
     const DROP: i32 = 0;
@@ -184,7 +186,8 @@ fn read(message: &Message) -> Option<(u32, Event)> {
         _ => false,
     };
     let (tuple, other) = headers(a);
-    let event = Event {
+    Some(Event {
+        id: attribute(a, 6)?,
         family: Family::from_number(message.family)?,
         table: attribute(a, 1)?,
         chain: attribute(a, 2)?,
@@ -194,8 +197,7 @@ fn read(message: &Message) -> Option<(u32, Event)> {
         tuple,
         other,
         mark: attribute(a, 14).unwrap_or(0),
-    };
-    Some((attribute(a, 6)?, event))
+    })
 }
 
 /// What the packet is, by the headers that the kernel quotes: link layer, network and transport, each apart.

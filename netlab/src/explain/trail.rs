@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::finding::Way;
 use super::lab::{Lab, Tap};
+use super::rewrites::Rewrites;
 use super::tuple::Tuple;
 use crate::capture::{Arp, Body, Decoded, IcmpKind, Ip, Packet, Packets};
-use crate::conntrack::Connection;
 
 /// From `netinet/ip_icmp.h`: what is asked for by an ARP question.
 const ARP_ASKS: u16 = 1;
@@ -18,7 +18,7 @@ const ARP_ASKS: u16 = 1;
 pub(super) struct Flight {
     pub(super) way: Way,
     /// What tells it from other packets of its way: the sequence number.
-    number: u32,
+    pub(super) number: u32,
     pub(super) sightings: Vec<Sighting>,
 }
 
@@ -48,14 +48,6 @@ pub(super) struct Complaint {
     pub(super) kind: IcmpKind,
 }
 
-/// That a machine made something else of a packet.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Renamed {
-    pub(super) machine: usize,
-    pub(super) before: Tuple,
-    pub(super) after: Tuple,
-}
-
 /// What the taps saw.
 #[derive(Debug, Default)]
 pub(super) struct Trail {
@@ -67,22 +59,13 @@ pub(super) struct Trail {
     pub(super) strays: Vec<Sighting>,
     pub(super) complaints: Vec<Complaint>,
     pub(super) resolving: Vec<Resolving>,
-    /// Where a connection was translated, by its first packet: what refuses it makes the kernel forget it at once.
-    pub(super) renamed: Vec<Renamed>,
-    /// The packets inside of tunnels.
+    /// The packets of tunnels that carry the probe, or what resolves its neighbours.
     pub(super) carried: Vec<Sighting>,
 }
 
 impl Trail {
-    /// `connections`: what each machine remembers.
-    pub(super) fn read(
-        lab: &Lab,
-        asker: usize,
-        target: SocketAddr,
-        protocol: u8,
-        packets: &Packets,
-        connections: &[Vec<Connection>],
-    ) -> Self {
+    /// `rewrites`: what each machine is known to have made of a packet.
+    pub(super) fn read(lab: &Lab, asker: usize, target: SocketAddr, protocol: u8, packets: &Packets, rewrites: &[Rewrites]) -> Self {
         let mut trail = Self::default();
         let seen: Vec<(Tap, &Packet)> = packets.iter().filter_map(|packet| Some((lab.tap(packet)?, packet))).collect();
         trail.first = seen.iter().filter(|(tap, _)| tap.place.machine == asker).find_map(|(_, packet)| {
@@ -90,27 +73,12 @@ impl Trail {
             let asks = tuple.protocol == protocol && tuple.destination == target.ip();
             (asks && (tuple.destination_port == target.port() || target.port() == 0) && tuple.source_port != 0).then_some(tuple)
         });
-        trail.questions = closure(trail.first, connections);
-        trail.renamed = renamed(trail.first, &seen);
-        trail.questions.extend(trail.renamed.iter().map(|renamed| renamed.after));
+        trail.questions = closure(trail.first, rewrites);
         for (tap, packet) in seen {
             trail.add(tap, packet);
         }
         trail.flights.sort_by_key(|flight| flight.sightings[0].time);
         trail
-    }
-
-    /// Takes in what a machine told of packets that it translated, and that died in it before their connection was remembered.
-    pub(super) fn learn(&mut self, machine: usize, told: impl Iterator<Item = Tuple>) {
-        for after in told {
-            let begins_alike =
-                |before: &&Tuple| (before.protocol, before.source, before.source_port) == (after.protocol, after.source, after.source_port);
-            let before = self.questions.iter().find(begins_alike).copied();
-            if let Some(before) = before.filter(|_| after.source_port != 0 && !self.questions.contains(&after)) {
-                self.questions.insert(after);
-                self.renamed.push(Renamed { machine, before, after });
-            }
-        }
     }
 
     pub(super) fn way(&self, tuple: &Tuple) -> Option<Way> {
@@ -134,10 +102,10 @@ impl Trail {
         {
             return self.complaints.push(Complaint { tap, about, kind: icmp.clone() });
         }
-        if let Some(inner) = packet.vxlan().and_then(|vxlan| inner_tuple(&vxlan.inner)).filter(|inner| self.way(inner).is_some()) {
-            return self.carried.push(Sighting { tap, time: packet.since_epoch(), tuple: inner, packet: packet.clone() });
-        }
         let Some(tuple) = Tuple::of(ip) else { return };
+        if packet.vxlan().is_some_and(|vxlan| self.is_carried(&vxlan.inner)) {
+            return self.carried.push(Sighting { tap, time: packet.since_epoch(), tuple, packet: packet.clone() });
+        }
         let sighting = Sighting { tap, time: packet.since_epoch(), tuple, packet: packet.clone() };
         match self.way(&tuple) {
             Some(way) => self.fly(way, number(ip), sighting),
@@ -151,6 +119,12 @@ impl Trail {
             Some(flight) => flight.sightings.push(sighting),
             None => self.flights.push(Flight { way, number, sightings: vec![sighting] }),
         }
+    }
+
+    /// Whether a frame in a tunnel is of the probe, or resolves a neighbour.
+    fn is_carried(&self, inner: &Decoded) -> bool {
+        let Some(ip) = inner.as_ip() else { return inner.as_arp().is_some() };
+        discovery(ip) || Tuple::of(ip).is_some_and(|tuple| self.way(&tuple).is_some())
     }
 
     fn is_stray(&self, tuple: &Tuple) -> bool {
@@ -169,34 +143,14 @@ impl Trail {
 }
 
 /// The question, and what the machines made of it.
-fn closure(first: Option<Tuple>, connections: &[Vec<Connection>]) -> HashSet<Tuple> {
+fn closure(first: Option<Tuple>, rewrites: &[Rewrites]) -> HashSet<Tuple> {
     let mut known = HashSet::from_iter(first);
     let mut fresh: Vec<Tuple> = known.iter().copied().collect();
     while let Some(tuple) = fresh.pop() {
-        let translated = connections.iter().flatten().filter_map(|connection| tuple.translated(connection));
+        let translated = rewrites.iter().flat_map(|machine| machine.all_of(tuple));
         fresh.extend(translated.filter(|tuple| known.insert(*tuple)));
     }
     known
-}
-
-/// What machines made of the packet that opens a TCP connection, which keeps its sequence number.
-fn renamed(first: Option<Tuple>, seen: &[(Tap, &Packet)]) -> Vec<Renamed> {
-    let opening = |packet: &Packet| {
-        let ip = packet.ip()?;
-        let tcp = ip.as_tcp().filter(|tcp| tcp.flags.syn && !tcp.flags.ack)?;
-        Some((tcp.seq, Tuple::of(ip)?))
-    };
-    let mut openings: Vec<_> =
-        seen.iter().filter_map(|(tap, packet)| Some((packet.since_epoch(), tap.place.machine, opening(packet)?))).collect();
-    openings.sort_by_key(|(time, ..)| *time);
-    let Some((seq, _)) = openings.iter().map(|(.., opening)| *opening).find(|(_, tuple)| Some(*tuple) == first) else { return Vec::new() };
-    openings.retain(|(.., (number, _))| *number == seq);
-    let mut renamed = Vec::new();
-    for (place, (_, machine, (_, after))) in openings.iter().enumerate() {
-        let before = openings[..place].iter().rev().find(|(_, other, _)| other == machine).map(|(.., (_, before))| *before);
-        renamed.extend(before.filter(|before| before != after).map(|before| Renamed { machine: *machine, before, after: *after }));
-    }
-    renamed
 }
 
 /// The sequence number; packets without one are alike.
@@ -206,10 +160,6 @@ fn number(ip: &Ip) -> u32 {
         (_, Some(IcmpKind::EchoRequest { seq, .. } | IcmpKind::EchoReply { seq, .. })) => u32::from(*seq),
         _ => 0,
     }
-}
-
-fn inner_tuple(decoded: &Decoded) -> Option<Tuple> {
-    Tuple::of(decoded.as_ip()?)
 }
 
 fn arp_resolving(tap: Tap, arp: &Arp) -> Resolving {
@@ -222,5 +172,16 @@ fn discovering(tap: Tap, icmp: &IcmpKind) -> Option<Resolving> {
         IcmpKind::NeighbourSolicitation { target } => Some(Resolving { tap, asks: true, address: (*target).into() }),
         IcmpKind::NeighbourAdvertisement { target } => Some(Resolving { tap, asks: false, address: (*target).into() }),
         _ => None,
+    }
+}
+
+/// Whether the packet resolves an IPv6 neighbour; the trace quotes too little of it to tell whose.
+pub(super) fn discovery(ip: &Ip) -> bool {
+    const SOLICITS: u8 = 135;
+    const ADVERTISES: u8 = 136;
+    match ip.as_icmp() {
+        Some(IcmpKind::NeighbourSolicitation { .. } | IcmpKind::NeighbourAdvertisement { .. }) => true,
+        Some(IcmpKind::Other { kind, .. }) => ip.source.is_ipv6() && matches!(*kind, SOLICITS | ADVERTISES),
+        _ => false,
     }
 }

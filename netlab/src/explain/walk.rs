@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Step;
 use super::case::Case;
+use super::causes::routed;
 use super::finding::Way;
 use super::lab::{Place, Tap};
 use super::trail::{Flight, Sighting};
@@ -90,8 +91,7 @@ impl Case {
 
     /// Whether the packet is for the machine that it came to.
     pub(super) fn is_here(&self, end: &End) -> bool {
-        let tuple = self.translated(end.machine, end.tuple);
-        self.is_local(end.machine, tuple.destination)
+        self.is_local(end.machine, routed(self, end).destination)
     }
 
     /// Where the packet left the machine: by a device that sends packets, and not just forwards frames.

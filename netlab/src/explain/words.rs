@@ -25,6 +25,7 @@ impl Display for Cause {
                 write!(f, "nobody on {device} answers for {address}")?;
                 holder.as_ref().map_or(Ok(()), |holder| write!(f, "; {holder} has it"))
             }
+            Self::AddressMissing { address, device } => write!(f, "it gets what is for {address} by {device}, but has no such address"),
             Self::ProxyArpOff { address, device } => {
                 write!(f, "it has a route to {address}, but does not answer for it on {device}: proxy_arp is off")
             }

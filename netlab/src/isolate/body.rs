@@ -14,10 +14,11 @@ use super::supervise::Door;
 use super::wire::{Pausing, Report, human};
 use super::{Case, needs};
 use crate::evidence::{self, End, Pause, Subject};
+use crate::probe::witness;
 use crate::sys::child::Bell;
 use crate::sys::poll;
 use crate::sys::process::{self, Lone};
-use crate::{sys, teardown};
+use crate::{explain, sys, teardown};
 
 /// The main thread waits as long as the test takes: the supervisor knows when its time is up.
 const EVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -61,6 +62,7 @@ pub(super) fn run(lone: &Lone, case: &'static Case, legacy: Legacy, door: Door) 
     let Ok(report_file) = legacy.accept(lone) else { return 101 };
     if !case.host {
         sys::declare_machine_ours();
+        witness::explain_by(explain::for_error);
     }
     let report = needs::missing(case.needs).map_or_else(|| observed(case, &door), Report::Unsupported);
     let written = report.write(&report_file);

@@ -245,7 +245,7 @@ impl Netns {
             if Instant::now() >= deadline {
                 let error = Error::unexpected(format!("get an answer in `{self}` to {probe}"), outcome.to_string());
                 let error = error.fact(format!("tried {tries} times in {patience:?}"));
-                return Err(witness::both_sides(error, self, probe));
+                return Err(witness::explained(error, self, probe));
             }
         }
     }

@@ -231,7 +231,7 @@ impl Unreachable {
         }
         let what = format!("find that {} stays without an answer in `{}` by {reason}", self.probe, self.netns);
         let error = Error::unexpected(what, format!("it was by {}", self.outcome)).at(Location::caller());
-        Err(witness::both_sides(error, &self.netns, &self.probe))
+        Err(witness::explained(error, &self.netns, &self.probe))
     }
 }
 

@@ -41,6 +41,13 @@ impl Probe {
         probe
     }
 
+    /// Itself, waiting at most that long.
+    pub(crate) fn hurried(&self, most: Duration) -> Self {
+        let mut probe = self.clone();
+        probe.within = probe.within.map(|within| within.min(most));
+        probe
+    }
+
     /// The source that it asks from, as it was written.
     pub(crate) fn source_text(&self) -> Option<&str> {
         self.source.as_deref()

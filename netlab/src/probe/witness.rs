@@ -1,7 +1,7 @@
 //! What a namespace can say when a probe did not go as it should: its addresses, and its route to the target.
 
 use std::net::IpAddr;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::link::LinkAttribute;
@@ -29,6 +29,23 @@ static LAST_FAILED: Mutex<Option<Failed>> = Mutex::new(None);
 pub(crate) fn last_failed() -> Option<Failed> {
     let failed = LAST_FAILED.try_lock().ok()?.clone()?;
     (error::made() == failed.errors || error::on_their_way().is_some()).then_some(failed)
+}
+
+/// Tells why a probe fails, if that is wanted here.
+pub(crate) type Explain = fn(&Netns, &Probe) -> Option<String>;
+
+static EXPLAIN: OnceLock<Explain> = OnceLock::new();
+
+/// Has the errors of probes say what `explain` does. It may be said once in a process.
+pub(crate) fn explain_by(explain: Explain) {
+    EXPLAIN.get_or_init(|| explain);
+}
+
+/// Adds what both sides say, and why the answer does not come.
+pub(super) fn explained(error: Error, netns: &Netns, probe: &Probe) -> Error {
+    let error = both_sides(error, netns, probe);
+    let why = EXPLAIN.get().and_then(|explain| explain(netns, probe));
+    why.into_iter().fold(error, Error::fact)
 }
 
 /// Adds what the asking side and, if it can speak, the far side say.

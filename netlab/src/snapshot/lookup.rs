@@ -20,8 +20,6 @@ const RTA_SPORT: u16 = 28;
 const RTA_DPORT: u16 = 29;
 /// The number of the table in the answer.
 const RTM_F_LOOKUP_TABLE: u32 = 0x1000;
-/// The route that was found, and not what was made of it.
-const RTM_F_FIB_MATCH: u32 = 0x2000;
 
 /// What a packet is like whose way is asked for.
 #[derive(Debug, Clone)]
@@ -34,21 +32,18 @@ pub(crate) struct Question {
     pub(crate) mark: u32,
     /// Protocol, source and destination port.
     pub(crate) transport: Option<(u8, u16, u16)>,
-    /// The route of the table, rather than what becomes of the packet.
-    pub(crate) fib_match: bool,
 }
 
 impl Question {
     pub(crate) fn to(to: IpAddr) -> Self {
-        Self { to, from: None, iif: None, oif: None, mark: 0, transport: None, fib_match: false }
+        Self { to, from: None, iif: None, oif: None, mark: 0, transport: None }
     }
 
     fn message(&self, names: &Names) -> Raw {
         let (family, bits) = if self.to.is_ipv6() { (AF_INET6, 128) } else { (AF_INET, 32) };
         let from_bits = if self.from.is_some() { bits } else { 0 };
-        // IPv6 tells the table anyway, and refuses to be asked for it (inet6_rtm_valid_getroute_req).
-        let table = if self.to.is_ipv6() { 0 } else { RTM_F_LOOKUP_TABLE };
-        let flags = table | if self.fib_match { RTM_F_FIB_MATCH } else { 0 };
+        // IPv6 always tells the table, and refuses to be asked for it.
+        let flags = if self.to.is_ipv6() { 0 } else { RTM_F_LOOKUP_TABLE };
         let mut bytes = vec![family, bits, from_bits, 0, 0, 0, 0, 0];
         bytes.extend(flags.to_ne_bytes());
         let index = |name: &Option<String>| names.0.iter().find(|(_, known)| Some(*known) == name.as_ref()).map(|(index, _)| *index);

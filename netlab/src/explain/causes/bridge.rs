@@ -87,6 +87,13 @@ pub(super) fn vlan(case: &Case, end: &End) -> Option<Finding> {
     filters.then(|| case.finding(port.machine, end.way, Cause::VlanFiltered { port: device.clone() }).at(device))
 }
 
+/// The frame should go back by the port by which it came, to another switch that sends it on.
+pub(super) fn hairpin_between(case: &Case, end: &End) -> Option<Finding> {
+    let (last, next) = end.gap()?;
+    let off = last.place == next.place && last.direction != next.direction && setting(case, last.place, "hairpin") == Some("off");
+    off.then(|| hairpin_off(case, end, last.place))
+}
+
 /// The frame should go back by the port by which it came.
 pub(super) fn hairpin(case: &Case, end: &End) -> Option<Finding> {
     let Ended::Nowhere { left } = &end.place else { return None };

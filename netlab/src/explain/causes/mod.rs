@@ -23,10 +23,10 @@ use super::finding::{Finding, Way};
 use super::lab::Tap;
 use super::walk::{End, Ended};
 
-pub(super) use nat::{blame as blame_translation, remembers, stale, strays, untranslated};
+pub(super) use nat::{blame as blame_translation, remembers, stale, strays};
 pub(super) use neighbour::unresolved as neighbour_of;
 pub(super) use policy::elsewhere;
-pub(super) use route::{next_hop, refusal};
+pub(super) use route::{next_hop, refusal, routed};
 pub(super) use source::wrong as wrong_source;
 
 type Check = fn(&Case, &End) -> Option<Finding>;
@@ -62,8 +62,17 @@ const HERE: &[Check] = &[
     deliver::ignored,
 ];
 /// For what is on its way between two machines.
-const BETWEEN: &[Check] =
-    &[filter::between, link::between, vxlan::between, bridge::port, bridge::isolated, mtu::of_link, bridge::wrong_entry, bridge::vlan];
+const BETWEEN: &[Check] = &[
+    filter::between,
+    link::between,
+    vxlan::between,
+    bridge::port,
+    bridge::hairpin_between,
+    bridge::isolated,
+    mtu::of_link,
+    bridge::wrong_entry,
+    bridge::vlan,
+];
 const NOWHERE: &[Check] = &[neighbour::wrong_entry, bridge::hairpin, link::not_a_port];
 
 pub(super) fn find(case: &Case, end: &End) -> Option<Finding> {

@@ -3,7 +3,6 @@
 use super::super::case::Case;
 use super::super::cause::Cause;
 use super::super::finding::{Finding, Way};
-use super::super::trail::Flight;
 use super::super::walk::End;
 use super::route::next_hop;
 use crate::capture::{Direction, IcmpKind, Packet};
@@ -74,10 +73,9 @@ pub(super) fn of_link(case: &Case, end: &End) -> Option<Finding> {
 
 /// How long the packet was that ended there.
 pub(super) fn length_of(case: &Case, end: &End) -> Option<usize> {
-    let of_way = |flight: &&Flight| flight.way == end.way && flight.sightings.iter().any(|one| one.tuple == end.tuple);
-    let flight = case.trail.flights.iter().find(of_way)?;
-    let here = flight.sightings.iter().find(|one| one.tap.place.machine == end.machine);
-    Some(length(&here.or(flight.sightings.first())?.packet))
+    let all = case.trail.flights.iter().flat_map(|flight| &flight.sightings).chain(&case.trail.carried);
+    let mut sent = all.filter(|one| one.tuple == end.tuple || case.translated(end.machine, end.tuple) == one.tuple);
+    Some(length(&sent.find(|one| one.tap.place.machine == end.machine)?.packet))
 }
 
 pub(super) fn accuse(case: &Case, machine: usize, way: Way, device: String, length: Option<usize>, mtu: u32) -> Finding {

@@ -151,7 +151,14 @@ pub(super) fn misdirected(case: &Case, end: &End) -> Option<Finding> {
     if case.is_local(end.machine, hop) {
         return None;
     }
-    accuse_entry(case, before, end.way)
+    accuse_entry(case, before, end.way).or_else(|| address_missing(case, end, hop))
+}
+
+/// The machine got what is for an address on its own link, but it has it not (any more): nobody has.
+fn address_missing(case: &Case, end: &End, hop: IpAddr) -> Option<Finding> {
+    let device = end.iif(case)?;
+    let last = hop == end.tuple.destination && case.lab.holders(hop).is_empty();
+    last.then(|| case.finding(end.machine, end.way, Cause::AddressMissing { address: hop, device: device.clone() }).at(device))
 }
 
 fn accuse_entry(case: &Case, sender: &End, way: Way) -> Option<Finding> {

@@ -10,14 +10,12 @@ use super::super::walk::End;
 use crate::snapshot::{Question, Route, RouteKind, RouteQuery};
 
 /// The packet as the machine routes it: after it changed the destination.
-pub(super) fn routed(case: &Case, end: &End) -> Tuple {
+pub(crate) fn routed(case: &Case, end: &End) -> Tuple {
     if end.by.is_none() {
         return end.tuple;
     }
     let after = case.translated(end.machine, end.tuple);
-    let told = case.events(end.machine, end.way).filter_map(|event| event.tuple).last();
-    let destination = if after.destination == end.tuple.destination { told.unwrap_or(after) } else { after };
-    Tuple { destination: destination.destination, destination_port: destination.destination_port, ..end.tuple }
+    Tuple { destination: after.destination, destination_port: after.destination_port, ..end.tuple }
 }
 
 fn lookup(case: &Case, end: &End) -> std::result::Result<Route, i32> {

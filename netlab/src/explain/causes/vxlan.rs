@@ -4,8 +4,10 @@ use super::super::case::Case;
 use super::super::cause::Cause;
 use super::super::finding::Finding;
 use super::super::lab::Place;
+use super::super::trail::{Flight, Sighting};
+use super::super::tuple::Tuple;
 use super::super::walk::End;
-use super::{link, mtu};
+use crate::capture::Direction;
 use crate::snapshot::FdbEntry;
 
 pub(super) fn between(case: &Case, end: &End) -> Option<Finding> {
@@ -14,18 +16,36 @@ pub(super) fn between(case: &Case, end: &End) -> Option<Finding> {
     if [near, far].iter().any(|place| case.lab.kind(*place) != "vxlan") {
         return None;
     }
-    if let Some(finding) = [near, far].into_iter().find_map(|place| link::accuse(case, end, below(case, place)?)) {
-        return Some(finding);
-    }
-    mismatch(case, near, far, false).and_then(|cause| accuse(case, end, near, cause)).or_else(|| too_big(case, end, near, far))
+    let mismatch = mismatch(case, near, far, false).map(|cause| accuse(case, end, near, cause));
+    mismatch.or_else(|| datagrams(case, end, near))
 }
 
-/// The tunnel's packet is larger than the far end's device takes; the near one's would fragment it.
-fn too_big(case: &Case, end: &End, near: Place, far: Place) -> Option<Finding> {
-    let (near, far) = (below(case, near)?, below(case, far)?);
-    let length = mtu::length_of(case, end)? + if case.lab.remote(near).is_some_and(|remote| remote.is_ipv6()) { 70 } else { 50 };
-    let [taken, sent] = [far, near].map(|place| case.lab.link(place).map_or(usize::MAX, |link| link.mtu as usize));
-    (taken < length && length <= sent).then(|| mtu::accuse(case, far.machine, end.way, case.lab.device(far), Some(length), taken as u32))
+/// What became of the datagrams that carry the frame.
+fn datagrams(case: &Case, end: &End, near: Place) -> Option<Finding> {
+    let underlay = case.lab.underlay(near);
+    let remote = case.lab.remote(near).filter(|remote| !remote.is_multicast());
+    let is_first = |one: &&Sighting| {
+        let from_here = one.tap.place.machine == underlay && one.tap.direction == Direction::Out;
+        from_here && remote.is_none_or(|remote| one.tuple.destination == remote)
+    };
+    let sent = case.trail.carried.iter().filter(is_first).min_by_key(|one| one.time);
+    let tuple = match (sent, remote) {
+        (Some(sent), _) => sent.tuple,
+        (None, Some(remote)) => datagram(case, near, remote),
+        (None, None) => return None,
+    };
+    let sightings: Vec<_> = case.trail.carried.iter().filter(|one| one.tuple == tuple).cloned().collect();
+    let flight = (!sightings.is_empty()).then_some(Flight { way: end.way, number: 0, sightings });
+    let walk = case.walk(end.way, flight.as_ref(), underlay, tuple);
+    (!case.is_here(&walk.end)).then(|| super::find(case, &walk.end)).flatten()
+}
+
+/// The datagram that would have been sent.
+fn datagram(case: &Case, near: Place, remote: std::net::IpAddr) -> Tuple {
+    let any = if remote.is_ipv6() { std::net::Ipv6Addr::UNSPECIFIED.into() } else { std::net::Ipv4Addr::UNSPECIFIED.into() };
+    let source = case.lab.vxlan(near, "local").and_then(|local| local.parse().ok()).unwrap_or(any);
+    let destination_port = case.lab.vxlan(near, "dstport").and_then(|port| port.parse().ok()).unwrap_or(0);
+    Tuple { protocol: 17, source, source_port: 0, destination: remote, destination_port }
 }
 
 /// As [`flooding`], where nobody is known who should have heard it.
@@ -37,17 +57,13 @@ pub(super) fn flooding_nobody(case: &Case, end: &End, near: Place) -> Option<Fin
 /// What goes to everybody, such as the question for a neighbour, does not come to the other end.
 pub(super) fn flooding(case: &Case, end: &End, near: Place, far: Place) -> Option<Finding> {
     let tunnel = [near, far].iter().all(|place| case.lab.kind(*place) == "vxlan");
-    accuse(case, end, near, mismatch(case, near, far, true).filter(|_| tunnel)?)
+    let cause = mismatch(case, near, far, true).filter(|_| tunnel)?;
+    Some(accuse(case, end, near, cause))
 }
 
-fn accuse(case: &Case, end: &End, near: Place, cause: Cause) -> Option<Finding> {
+fn accuse(case: &Case, end: &End, near: Place, cause: Cause) -> Finding {
     let device = case.lab.device(near);
-    Some(case.finding(near.machine, end.way, cause).at(device))
-}
-
-/// The device that carries the tunnel's packets.
-fn below(case: &Case, end: Place) -> Option<Place> {
-    case.lab.named(case.lab.underlay(end), case.lab.vxlan(end, "dev")?)
+    case.finding(near.machine, end.way, cause).at(device)
 }
 
 /// `flooded`: of what goes to everybody, which learned entries do not lead.
