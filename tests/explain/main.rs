@@ -10,3 +10,4 @@ mod lab;
 mod nat;
 mod routes;
 mod segments;
+mod v6;
