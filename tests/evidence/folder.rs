@@ -69,8 +69,8 @@ fn a_probe_that_failed_is_explained_with_its_packets() {
     assert!(packets.starts_with(&[0x0a, 0x0d, 0x0d, 0x0a]) && packets.len() > 300, "{packets:?}");
     // The place is marked in the picture.
     assert!(left.read("topology.svg").contains("✕"), "{}", left.read("topology.svg"));
-    // The state is from before.
-    assert!(left.state_of("server").contains("counter packets 1 bytes"), "{}", left.state());
+    // The state is from before: the probe was sent, and once more for its error's text.
+    assert!(left.state_of("server").contains("counter packets 2 bytes"), "{}", left.state());
     // What fails for another reason has no explanation.
     let left = run("panics").failed();
     let names = files(&left.folder());
