@@ -8,7 +8,7 @@ use std::process::{Command, ExitCode, ExitStatus};
 use netlab::{Machine, Netns};
 
 /// As env(1) and docker-run(1) have it.
-const NO_MACHINE: u8 = 125;
+pub(crate) const NO_MACHINE: u8 = 125;
 const NOT_RUN: u8 = 126;
 const NO_PROGRAM: u8 = 127;
 

@@ -1,7 +1,10 @@
 //! `cargo netlab`: what this machine gives to isolated network tests, and machines for programs that are no tests.
 
+mod arguments;
 mod doctor;
 mod exec;
+mod per_test;
+mod verdicts;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -18,7 +21,12 @@ fn main() -> ExitCode {
     let matches = command().get_matches_from(arguments);
     match matches.subcommand() {
         Some(("doctor", matches)) => doctor::main(matches.get_flag("json")),
-        Some(("exec", matches)) => exec::main(&plan(matches)),
+        Some(("exec", matches)) => {
+            let plan = plan(matches);
+            let apart = matches.get_flag("per-test").then(|| per_test::main(&plan)).flatten();
+            apart.unwrap_or_else(|| exec::main(&plan))
+        }
+        Some((per_test::INSIDE, matches)) => per_test::inside(&plan(matches)),
         Some(("shell", matches)) => {
             let shell = std::env::var_os("SHELL").filter(|shell| !shell.is_empty()).unwrap_or_else(|| "/bin/sh".into());
             exec::main(&exec::Plan { program: vec![shell], ..plan(matches) })
@@ -48,6 +56,10 @@ fn command() -> Command {
         .trailing_var_arg(true)
         .allow_hyphen_values(true)
         .value_parser(ValueParser::os_string());
+    let per_test = Arg::new("per-test")
+        .long("per-test")
+        .action(ArgAction::SetTrue)
+        .help("If PROGRAM is a Rust test binary, give each of its tests a machine of its own");
     let json = Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print the report as JSON");
     Command::new("cargo-netlab")
         .bin_name("cargo netlab")
@@ -69,8 +81,9 @@ fn command() -> Command {
                      run, 127: there is none of that name.\n\nAs a cargo runner it lets test suites that need root run without:\n  \
                      CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER=\"cargo-netlab exec --\" cargo test",
                 )
-                .args([net.clone(), program]),
+                .args([net.clone(), per_test, program.clone()]),
         )
+        .subcommand(Command::new(per_test::INSIDE).hide(true).args([net.clone(), program]))
         .subcommand(Command::new("shell").about("Open a shell ($SHELL) as root of a fresh machine").arg(net))
 }
 

@@ -47,14 +47,15 @@ pub(crate) fn program(user: User) -> Result<PathBuf> {
     if user == User::Myself {
         return Ok(env!("CARGO_BIN_EXE_cargo-netlab").into());
     }
-    let folder = PUBLIC.get_or_init(|| published(Path::new(env!("CARGO_BIN_EXE_cargo-netlab"))).expect("a folder for everybody"));
-    Ok(folder.path().join("cargo-netlab"))
+    let folder = PUBLIC.get_or_init(|| published_copy(Path::new(env!("CARGO_BIN_EXE_cargo-netlab"))).expect("a folder for everybody"));
+    Ok(folder.path().join("program"))
 }
 
-fn published(program: &Path) -> Result<tempfile::TempDir> {
+/// A folder for everybody with a copy of the program, called `program`.
+pub(crate) fn published_copy(program: &Path) -> Result<tempfile::TempDir> {
     let folder = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir_in("/tmp")?;
     // By another process: a child of another test, between its fork and its exec, would hold our open file, and nobody can run that (ETXTBSY).
-    let copied = Command::new("cp").arg(program).arg(folder.path()).status()?;
+    let copied = Command::new("cp").arg(program).arg(folder.path().join("program")).status()?;
     if copied.success() { Ok(folder) } else { Err("cp failed".into()) }
 }
 
