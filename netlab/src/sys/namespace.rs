@@ -139,6 +139,8 @@ const LAB_DEFAULTS: &[(&str, &[&str])] = &[
     // Nobody else is on a lab's cables: an address can be used at once.
     ("net/ipv6/conf/all/accept_dad", &["0"]),
     ("net/ipv6/conf/default/accept_dad", &["0"]),
+    // A bridge says at some moment of its first second that it snoops (224.0.0.106): captures and counters would have it or not.
+    ("net/ipv4/igmp_link_local_mcast_reports", &["0"]),
     ("net/ipv4/ip_forward", &["0"]),
     ("net/ipv4/conf/all/rp_filter", &["0"]),
     ("net/ipv4/conf/default/rp_filter", &["0"]),
