@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Formatting, lints, documentation, and the build for people whose laptop is no Linux machine.
+# Formatting, lints, workflows, documentation, and the build for people whose laptop is no Linux machine.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 cargo fmt --all --check
+ci/workflows.sh
 cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
 cargo clippy -p netlab --locked -- -D warnings # as its users build it: no feature
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features --locked

@@ -15,7 +15,7 @@ pub(crate) fn program(path: &OsStr, arguments: &[&str]) -> Command {
     let mut command = Command::new(path);
     for (name, _) in std::env::vars_os() {
         let word = name.to_string_lossy();
-        if word == "CI" || ["RUST_", "NEXTEST", "NETLAB"].iter().any(|prefix| word.starts_with(prefix)) {
+        if word == "CI" || ["RUST_", "NEXTEST", "NETLAB", "GITHUB"].iter().any(|prefix| word.starts_with(prefix)) {
             command.env_remove(&name);
         }
     }
