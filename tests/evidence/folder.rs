@@ -78,6 +78,14 @@ fn a_probe_that_failed_is_explained_with_its_packets() {
 }
 
 #[test]
+fn the_folder_explains_as_the_error_does_and_does_not_ask_again() {
+    let left = run("returns_an_error_of_what_was_mended_since").failed();
+    let explanation = left.read("explanation.txt");
+    let cause = explanation.lines().find(|line| line.starts_with("cause: ")).expect("a cause");
+    assert!(cause.contains("eth0 is down") && left.output.contains(cause), "{cause}\n{}", left.output);
+}
+
+#[test]
 fn a_fixture_that_could_not_be_made_leaves_what_there_was() {
     let left = run("cannot_build").failed();
     let state = left.state();

@@ -1,13 +1,10 @@
-//! Why the probe of a failure failed: it is asked once more, with every link tapped.
+//! Why the probe of a failure failed: what its error has said of it, or what is found when it is asked once more.
 
-use crate::capture::Capture;
 use crate::draw::{Topology, sequence};
 use crate::error::Result;
+use crate::explain;
 use crate::netns::Netns;
 use crate::probe::witness::Failed;
-
-/// The taps' buffers, which the kernel takes at once, together with those of the explanation.
-const BUFFER: usize = 1 << 20;
 
 /// What came of it.
 pub(super) struct Why {
@@ -21,15 +18,18 @@ pub(super) struct Why {
 impl Why {
     pub(super) fn find(machines: &[Netns], failed: &Failed) -> Result<Option<Self>> {
         let Some(asker) = machines.iter().find(|netns| netns.name() == failed.netns) else { return Ok(None) };
-        let capture = machines.iter().fold(Capture::plan().buffer(BUFFER), |plan, netns| plan.on(netns)).start()?;
-        let explanation = asker.explain(&failed.probe)?;
-        let packets = capture.stop_with_losses()?;
+        let explanation = match explain::said_of(&failed.netns, &failed.probe) {
+            Some(said) => said,
+            None => asker.explain(&failed.probe)?,
+        };
         let place = explanation.finding().map(|finding| {
             let place = finding.place.as_ref().map(|place| format!("/{place}")).unwrap_or_default();
             (format!("{}{place}", finding.machine), finding.cause.to_string())
         });
+        let packets = explanation.packets();
+        let (packets, sequence) = (packets.to_pcapng(), sequence(packets));
         let explanation = format!("`{}` asked {} once more.\n\n{explanation}\n", failed.netns, failed.probe);
-        Ok(Some(Self { explanation, packets: packets.to_pcapng(), sequence: sequence(&packets), place }))
+        Ok(Some(Self { explanation, packets, sequence, place }))
     }
 
     /// Points at the place.

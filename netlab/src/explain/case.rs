@@ -10,7 +10,7 @@ use super::rewrites::Rewrites;
 use super::trace::{Event, Trace};
 use super::trail::Trail;
 use super::tuple::Tuple;
-use crate::capture::Capture;
+use crate::capture::{Capture, Packets};
 use crate::conntrack::Connection;
 use crate::error::Result;
 use crate::netns::Netns;
@@ -21,8 +21,8 @@ use crate::sys::Refusal;
 
 /// How long the answer may take.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// As much of each packet as has its headers, also those in a tunnel or an ICMP error.
-const SNAP: u32 = 256;
+/// Headers, also those in a tunnel or an ICMP error, and what whoever opens the packets later wants to read of the rest.
+const SNAP: u32 = 2048;
 const BUFFER: usize = 1 << 20;
 
 pub(super) struct Case {
@@ -32,6 +32,8 @@ pub(super) struct Case {
     pub(super) target: SocketAddr,
     pub(super) outcome: Outcome,
     pub(super) trail: Trail,
+    /// All that the taps saw, that of others too.
+    pub(super) packets: Packets,
     /// For each machine, what it told of its hooks; nothing where the trace could not be had.
     pub(super) told: Vec<Told>,
     pub(super) rewrites: Vec<Rewrites>,
@@ -76,7 +78,7 @@ impl Case {
         let rewrites: Vec<_> = rewrites.collect();
         lab.again();
         let trail = Trail::read(&lab, asker, target, protocol, &packets, &rewrites);
-        Ok(Self { lab, asker, probe: probe.clone(), target, outcome, trail, told, rewrites, known, before, after })
+        Ok(Self { lab, asker, probe: probe.clone(), target, outcome, trail, packets, told, rewrites, known, before, after })
     }
 
     pub(super) fn machine(&self, place: usize) -> &Machine {

@@ -44,11 +44,12 @@ use serde::{Serialize, Serializer};
 pub use cause::{Cause, FatalRule};
 pub use finding::{Finding, Way};
 
-pub(crate) use errors::for_error;
+pub(crate) use errors::{for_error, said_of};
 
 use case::Case;
 use diagnose::Diagnosis;
 
+use crate::capture::Packets;
 use crate::error::{At, Result};
 use crate::netns::Netns;
 use crate::probe::{Outcome, Probe};
@@ -65,6 +66,8 @@ pub struct Explanation {
     finding: Option<Finding>,
     /// What is known where it does not suffice for a finding.
     known: Vec<String>,
+    #[serde(skip)]
+    packets: Packets,
 }
 
 /// One place that a packet passed.
@@ -97,6 +100,11 @@ impl Explanation {
         self.finding.as_ref()
     }
 
+    /// What passed every link of every machine meanwhile, as for [`draw::sequence`](crate::draw::sequence) or a pcapng file.
+    pub fn packets(&self) -> &Packets {
+        &self.packets
+    }
+
     /// Whether the probe had its answer.
     pub fn is_healthy(&self) -> bool {
         matches!(self.outcome, Outcome::Answer(_))
@@ -127,5 +135,5 @@ fn explain(netns: &Netns, probe: &Probe) -> Result<Explanation> {
     let case = Case::watch(netns, probe)?;
     let Diagnosis { path, finding, known } = diagnose::diagnose(&case);
     let asker = netns.name().to_owned();
-    Ok(Explanation { asker, probe: probe.to_string(), outcome: case.outcome, path, finding, known })
+    Ok(Explanation { asker, probe: probe.to_string(), outcome: case.outcome, path, finding, known, packets: case.packets })
 }
