@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::case::Case;
-use super::causes::next_hop;
+use super::causes::{answers_for, next_hop};
 use super::tuple::Tuple;
 use super::walk::{End, Ended};
 use crate::snapshot::Route;
@@ -47,7 +47,8 @@ impl Case {
     fn step(&self, end: &End, device: &str, next: IpAddr) -> Option<End> {
         let here = self.lab.named(end.machine, device)?;
         let reached = self.lab.reached(here);
-        let holder = self.lab.holders(next).into_iter().find(|holder| reached.contains(holder))?;
+        let holder = self.lab.holders(next).into_iter().find(|holder| reached.contains(holder));
+        let holder = holder.or_else(|| reached.into_iter().find(|place| answers_for(self, *place, next)))?;
         let tuple = self.translated(end.machine, end.tuple);
         Some(End { machine: holder.machine, by: Some(holder), arrived: None, before: None, tuple, way: end.way, place: Ended::Inside })
     }

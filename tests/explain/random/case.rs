@@ -81,6 +81,10 @@ impl Case {
             return Ok(Verdict::ThrownAway(format!("the fault does no harm\n{}\n{plan:?}", injected.truth)));
         }
         let (explanation, took) = explain(&lab)?;
+        // Linux leaves an IPv6 gateway that does not answer for another route after a while.
+        if explanation.is_healthy() && answers(&lab)? {
+            return Ok(Verdict::ThrownAway(format!("the fault goes by itself\n{plan:?}")));
+        }
         let verdict = judge(&plan, Some(&injected.truth), &explanation, took);
         if let Some(undo) = injected.undo {
             undo(&mut lab)?;

@@ -24,7 +24,7 @@ use super::lab::Tap;
 use super::walk::{End, Ended};
 
 pub(super) use nat::{blame as blame_translation, remembers, stale, strays};
-pub(super) use neighbour::unresolved as neighbour_of;
+pub(super) use neighbour::{answers_for, unresolved as neighbour_of};
 pub(super) use policy::elsewhere;
 pub(super) use route::{next_hop, refusal, routed};
 pub(super) use source::wrong as wrong_source;

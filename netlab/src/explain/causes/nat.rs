@@ -84,14 +84,19 @@ fn untranslated(case: &Case) -> Option<&Sighting> {
 /// The connection that a machine remembers from before, though a question that it does not remember would be answered.
 pub(crate) fn stale(case: &Case) -> Option<Finding> {
     let first = case.trail.first?;
-    let old = |machine: usize| {
-        let known = case.known[machine]
-            .iter()
-            .find(|connection| case.trail.questions.iter().any(|tuple| tuple.translated(connection).is_some()))?;
+    let old = |machine: usize, as_it_is: bool| {
+        let fits = |connection: &&Connection| {
+            let mut met = case.trail.questions.iter().filter_map(|tuple| Some((tuple, tuple.translated(connection)?)));
+            met.any(|(tuple, after)| !as_it_is || *tuple == after)
+        };
+        let known = case.known[machine].iter().find(fits)?;
         let rules = nat_rules(case, machine);
         (!rules.is_empty()).then_some((machine, known, rules))
     };
-    let (machine, known, mut rules) = (0..case.lab.machines.len()).find_map(old)?;
+    // One that is not translated at all rather than one that is translated otherwise.
+    let machines = || 0..case.lab.machines.len();
+    let found = machines().find_map(|machine| old(machine, true)).or_else(|| machines().find_map(|machine| old(machine, false)));
+    let (machine, known, mut rules) = found?;
     let anew = case.probe.with_patience(std::time::Duration::from_millis(200)).anew(first.source);
     let answered = matches!(case.machine(case.asker).netns.observe(&anew), Ok(crate::probe::Outcome::Answer(_)));
     let words = |connection: &Connection| format!("{} {}", connection.protocol_name(), connection.original).trim().to_owned();

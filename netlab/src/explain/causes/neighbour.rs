@@ -49,9 +49,12 @@ fn silent_holder(case: &Case, end: &End, here: Place, holder: Place, seen: (&Has
         let taps = case.lab.segment(from, to)?;
         let passed = taps.iter().take_while(|tap| seen.contains(tap)).count();
         let end = End { place: Ended::Between { seen: passed, taps: taps.clone() }, ..end.clone() };
-        (passed > 0 && passed < taps.len()).then(|| BETWEEN.iter().find_map(|check| check(case, &end))).flatten()
+        (passed > 0 && passed < taps.len()).then_some(end)
     };
-    if let Some(finding) = between(here, holder, asked) {
+    let cause = |end: End| BETWEEN.iter().find_map(|check| check(case, &end));
+    let lost = between(here, holder, asked);
+    // The question goes to everybody, the answer does not.
+    if let Some(finding) = lost.and_then(|end| vxlan::flooded_between(case, &end).or_else(|| cause(end))) {
         return Some(finding);
     }
     if !asked.contains(&Tap::into(holder)) {
@@ -65,7 +68,7 @@ fn silent_holder(case: &Case, end: &End, here: Place, holder: Place, seen: (&Has
         return Some(finding);
     }
     if told.contains(&Tap::out_of(holder)) {
-        return between(holder, here, told);
+        return between(holder, here, told).and_then(cause);
     }
     let elsewhere = told.iter().find(|tap| tap.place.machine == holder.machine && tap.place != holder)?;
     let cause =
@@ -108,7 +111,7 @@ fn proxy(case: &Case, here: Place, hop: IpAddr, asked: &HashSet<Tap>) -> Option<
 }
 
 /// A router with proxy ARP, that has a route to the address by another device.
-fn answers_for(case: &Case, place: Place, hop: IpAddr) -> bool {
+pub(crate) fn answers_for(case: &Case, place: Place, hop: IpAddr) -> bool {
     could_answer_for(case, place, hop) && has_proxy_arp(case, place)
 }
 

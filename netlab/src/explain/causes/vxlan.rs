@@ -54,6 +54,12 @@ pub(super) fn flooding_nobody(case: &Case, end: &End, near: Place) -> Option<Fin
     ends.into_iter().find_map(|far| flooding(case, end, near, far))
 }
 
+/// As [`flooding`], between the devices on both sides of the gap.
+pub(super) fn flooded_between(case: &Case, end: &End) -> Option<Finding> {
+    let (last, next) = end.gap()?;
+    flooding(case, end, last.place, next.place)
+}
+
 /// What goes to everybody, such as the question for a neighbour, does not come to the other end.
 pub(super) fn flooding(case: &Case, end: &End, near: Place, far: Place) -> Option<Finding> {
     let tunnel = [near, far].iter().all(|place| case.lab.kind(*place) == "vxlan");
