@@ -75,6 +75,42 @@ fn a_stranger_that_is_filtered_leaves_no_trace_that_would_change_a_mapping() -> 
     Ok(())
 }
 
+/// RFC 4787, section 5: a filtering rule is one of the mapping. Linux's own NAT, which knows connections alone, does the same.
+#[netlab::test]
+fn a_port_lets_in_only_those_to_whom_something_was_sent_from_that_port() -> Result<()> {
+    let lab = Lab::new()?;
+    let (one, two) = (bind(&lab.server, "203.0.113.9:9000")?, bind(&lab.server, "203.0.113.10:9000")?);
+    let hears_two_at_both_ports = |client: &str| -> Result<bool> {
+        let client = bind(&lab.client, client)?;
+        let [port_for_one, port_for_two] = [&one, &two].map(|server| {
+            client.send_to(b"open", server.local_addr().unwrap()).unwrap();
+            receive(server).1
+        });
+        two.send_to(b"answer", &port_for_two).unwrap();
+        assert_eq!(receive(&client), ("answer".to_owned(), "203.0.113.10:9000".to_owned()));
+        two.send_to(b"by the port for one", &port_for_one).unwrap();
+        Ok(!is_silent(&client))
+    };
+    for filtering in [Filtering::AddressDependent, Filtering::AddressAndPortDependent] {
+        let on = || NatGateway::on(&lab.router).out("wan0").filtering(filtering);
+        let nat = on().mapping(Mapping::EndpointIndependent).install()?;
+        assert!(hears_two_at_both_ports("10.0.0.2:5000")?, "{nat}: they are the same port");
+        nat.close()?;
+        for mapping in [Mapping::AddressDependent, Mapping::AddressAndPortDependent] {
+            let nat = on().mapping(mapping).install()?;
+            assert!(!hears_two_at_both_ports("10.0.0.2:5000")?, "{nat}");
+            nat.close()?;
+        }
+    }
+    let nat = NatGateway::on(&lab.router).out("wan0").mapping(Mapping::AddressDependent).filtering(Filtering::EndpointIndependent);
+    let nat = nat.install()?;
+    assert!(hears_two_at_both_ports("10.0.0.2:5000")?, "{nat}: it lets in everybody");
+    nat.close()?;
+    let linux = NatRule::masquerade(&lab.router).out("wan0").fully_random().install()?;
+    assert!(!hears_two_at_both_ports("10.0.0.2:5000")?);
+    linux.close()
+}
+
 #[netlab::test]
 fn neighbours_reach_each_other_by_hairpinning_alone_and_see_outside_addresses() -> Result<()> {
     let lab = Lab::new()?;

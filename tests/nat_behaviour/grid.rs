@@ -46,16 +46,16 @@ fn each_pair_is_measured_as_it_was_asked_for() -> Result<()> {
 
 #[netlab::test]
 fn each_pair_is_measured_with_hairpinning_and_without_port_preservation() -> Result<()> {
-    // Where both depend on addresses and ports, two clients cannot meet at the ports that a server saw: they have others for each other.
+    // Where both depend on addresses, two clients cannot meet at the ports that a server saw: those let in the server alone.
     insta::assert_snapshot!(grid(true, false)?, @"
     endpoint-independent mapping, endpoint-independent filtering, hairpinning, ports not preserved
     endpoint-independent mapping, address-dependent filtering, hairpinning, ports not preserved
     endpoint-independent mapping, address-and-port-dependent filtering, hairpinning, ports not preserved
     address-dependent mapping, endpoint-independent filtering, hairpinning, ports not preserved
-    address-dependent mapping, address-dependent filtering, hairpinning, ports not preserved
+    address-dependent mapping, address-dependent filtering, no hairpinning, ports not preserved
     address-dependent mapping, address-and-port-dependent filtering, no hairpinning, ports not preserved
     address-and-port-dependent mapping, endpoint-independent filtering, hairpinning, ports not preserved
-    address-and-port-dependent mapping, address-dependent filtering, hairpinning, ports not preserved
+    address-and-port-dependent mapping, address-dependent filtering, no hairpinning, ports not preserved
     address-and-port-dependent mapping, address-and-port-dependent filtering, no hairpinning, ports not preserved
     ");
     Ok(())

@@ -35,6 +35,8 @@ pub enum Mapping {
 }
 
 /// From whom a NAT lets packets in to a port that it has mapped (RFC 4787, section 5).
+///
+/// A client whose mapping depends on the server has several such ports. Each lets in those alone to whom the client has sent from there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Filtering {
     /// From everybody.

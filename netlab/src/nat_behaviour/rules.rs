@@ -7,7 +7,7 @@
 //! | `inside` | the client's address and port, and the server's as far as the mapping depends on it | the outside port |
 //! | `outside` | the outside port | the client's address and port |
 //! | `taken` | the outside port, for those who ask whether it is free | |
-//! | `permitted` | the client's address and port, and those outside to which it has sent, as far as the filtering depends on it | |
+//! | `permitted` | the outside port, and the address and port to which something was sent from there, as far as the filtering depends on it | |
 //!
 //! `assign` leads the first packet of a connection to the outside into `choose`, which translates it as `inside` says, or to a port that is
 //! not `taken`. `learn` leads it, behind the translation, into `remember`. `deliver` translates the first packet of a connection from the
@@ -84,7 +84,7 @@ fn memory(plan: &Plan) -> Made<Vec<Set>> {
         remembered("inside", &[&client, far].concat(), &[Service])?,
         remembered("outside", &[Protocol, Service], &[Ipv4, Service])?,
         remembered("taken", &[Protocol, Service], &[])?,
-        remembered("permitted", &[&client, heard].concat(), &[])?,
+        remembered("permitted", &[&[Protocol, Service], heard].concat(), &[])?,
     ])
 }
 
@@ -132,21 +132,19 @@ impl Maker<'_> {
         std::iter::once(protocol()).chain(client.iter().chain(far).map(|key| ct(*key))).collect()
     }
 
-    /// The protocol, the client, and as much of the far end as the filtering depends on.
-    fn permitted(&self, client: [Key; 2], [address, port]: [Key; 2]) -> Vec<Key> {
-        let [own_address, own_port] = client;
-        let mut key = vec![protocol(), own_address, own_port, address];
+    /// The protocol, the outside port, and as much of the far end as the filtering depends on.
+    fn permitted(&self, outside: Key, [address, port]: [Key; 2]) -> Vec<Key> {
+        let mut key = vec![protocol(), outside, address];
         if self.plan.filtering == Filtering::AddressAndPortDependent {
             key.push(port);
         }
         key
     }
 
-    /// Drops what comes to a client from somebody to whom it has not sent.
+    /// Drops what comes to an outside port from somebody to whom its client has not sent from there.
     fn unless_permitted(&self) -> Made<[Statement; 2]> {
-        let client = [field("ip", "daddr")?, field("th", "dport")?];
         let from = [field("ip", "saddr")?, field("th", "sport")?];
-        Ok([not_in("permitted", self.permitted(client, from)), Statement::Verdict(Verdict::Drop)])
+        Ok([not_in("permitted", self.permitted(ct(CtKey::PROTO_DST), from)), Statement::Verdict(Verdict::Drop)])
     }
 
     fn assign(&self) -> Made<Vec<Rule>> {
@@ -245,7 +243,7 @@ impl Maker<'_> {
             update("taken", outside()?, None),
             update("outside", outside()?, Some(Key::Concat(client.to_vec()))),
             update("inside", self.mapped(), Some(port()?)),
-            update("permitted", self.permitted(client, far), None),
+            update("permitted", self.permitted(port()?, far), None),
         ];
         updates.into_iter().map(|update| self.rule(&[update])).collect()
     }
