@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::mount::{MsFlags, mount};
@@ -128,8 +129,12 @@ fn through(handle: &OwnedFd) -> PathBuf {
 }
 
 /// Writes first and cuts then, so that no reader sees an empty file.
+///
+/// The time is set to the nanosecond: the kernel's own is that of its last tick, and the C library's resolver, which tells one `resolv.conf`
+/// from another by inode, size and times, would take those of two namespaces for the same.
 fn overwrite(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = fs::OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
     file.write_all(content)?;
-    file.set_len(content.len() as u64)
+    file.set_len(content.len() as u64)?;
+    file.set_modified(SystemTime::now())
 }
