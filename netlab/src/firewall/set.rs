@@ -179,6 +179,7 @@ impl AddressSet {
 
 impl Drop for AddressSet {
     fn drop(&mut self) {
+        let _undoing = teardown::begins();
         if self.armed
             && let Err(refusal) = self.give_up()
         {

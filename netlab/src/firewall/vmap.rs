@@ -212,6 +212,7 @@ impl VerdictMap {
 
 impl Drop for VerdictMap {
     fn drop(&mut self) {
+        let _undoing = teardown::begins();
         if let Err(refusal) = self.undo() {
             teardown::failed(Error::new(format!("remove {self}"), refusal));
         }
