@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitCode, ExitStatus};
 
-use netlab::{Machine, Netns};
+use netlab::{Machine, Netns, Result, VethPair};
 
 /// As env(1) and docker-run(1) have it.
 pub(crate) const NO_MACHINE: u8 = 125;
@@ -18,6 +18,7 @@ const HOSTNAME: &str = "netlab";
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub(crate) networks: Vec<String>,
+    pub(crate) link: Option<String>,
     /// With its arguments.
     pub(crate) program: Vec<OsString>,
 }
@@ -26,11 +27,7 @@ pub(crate) fn main(plan: &Plan) -> ExitCode {
     let Some((program, arguments)) = plan.program.split_first() else { return ExitCode::from(NO_PROGRAM) };
     let mut command = Command::new(program);
     command.args(arguments);
-    let prepare = || {
-        // The names in /run/netns hold the namespaces.
-        plan.networks.iter().try_for_each(|name| Netns::new(name)?.attach())
-    };
-    match Machine::new(HOSTNAME).exec(&mut command, prepare) {
+    match Machine::new(HOSTNAME).exec(&mut command, || plan.prepare()) {
         Ok(Ok(status)) => leave_as(status),
         Ok(Err(e)) => {
             eprintln!("cargo-netlab: cannot run `{}`: {e}", program.display());
@@ -41,6 +38,26 @@ pub(crate) fn main(plan: &Plan) -> ExitCode {
             ExitCode::from(NO_MACHINE)
         }
     }
+}
+
+impl Plan {
+    /// In the machine, before the program.
+    fn prepare(&self) -> Result<()> {
+        // The names in /run/netns hold the namespaces.
+        self.networks.iter().try_for_each(|name| Netns::new(name)?.attach())?;
+        self.link.as_deref().map_or(Ok(()), uplink)
+    }
+}
+
+/// A link as most computers have one, for programs that rely on it: interface 2, with an address and a default route.
+fn uplink(name: &str) -> Result<()> {
+    let gateway = Netns::new("uplink")?;
+    let here = Netns::current()?.iface(name).addr("192.0.2.2/24").gateway("192.0.2.1");
+    let cable = VethPair::connect(here, gateway.iface("eth0").addr("192.0.2.1/24"))?;
+    gateway.attach()?;
+    // It is the machine's from now on, and ends with it.
+    std::mem::forget(cable);
+    Ok(())
 }
 
 /// Leaves as the program did: whoever started this process sees no difference.

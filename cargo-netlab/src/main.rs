@@ -38,7 +38,7 @@ fn main() -> ExitCode {
 fn plan(matches: &ArgMatches) -> exec::Plan {
     let words = |name: &str| matches.try_get_many::<OsString>(name).ok().flatten().into_iter().flatten().cloned().collect();
     let names = matches.get_many::<String>("net").into_iter().flatten().cloned().collect();
-    exec::Plan { networks: names, program: words("program") }
+    exec::Plan { networks: names, link: matches.get_one::<String>("link").cloned(), program: words("program") }
 }
 
 fn command() -> Command {
@@ -48,6 +48,11 @@ fn command() -> Command {
         .action(ArgAction::Append)
         .value_delimiter(',')
         .help("Make a network namespace of that name in the machine, for `ip netns exec NAME`; may be repeated");
+    let link = Arg::new("link").long("link").value_name("NAME").help(
+        "Make a link of that name, as most computers have one: up, 192.0.2.2/24, with a default route by 192.0.2.1, which answers; it is \
+         interface 2, and leads into the namespace `uplink`",
+    );
+    let furniture = [net, link];
     let program = Arg::new("program")
         .value_name("PROGRAM")
         .help("The program and its arguments")
@@ -81,10 +86,11 @@ fn command() -> Command {
                      run, 127: there is none of that name.\n\nAs a cargo runner it lets test suites that need root run without:\n  \
                      CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER=\"cargo-netlab exec --\" cargo test",
                 )
-                .args([net.clone(), per_test, program.clone()]),
+                .args(&furniture)
+                .args([per_test, program.clone()]),
         )
-        .subcommand(Command::new(per_test::INSIDE).hide(true).args([net.clone(), program]))
-        .subcommand(Command::new("shell").about("Open a shell ($SHELL) as root of a fresh machine").arg(net))
+        .subcommand(Command::new(per_test::INSIDE).hide(true).args(&furniture).arg(program))
+        .subcommand(Command::new("shell").about("Open a shell ($SHELL) as root of a fresh machine").args(furniture))
 }
 
 #[cfg(test)]

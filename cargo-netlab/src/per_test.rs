@@ -49,10 +49,10 @@ pub(crate) fn main(plan: &Plan) -> Option<ExitCode> {
         }
     };
     let mut inside = vec![myself.into_os_string(), INSIDE.into()];
-    inside.extend(networks(plan));
+    inside.extend(furniture(plan));
     inside.push("--".into());
     inside.extend(plan.program.iter().cloned());
-    Some(exec::main(&Plan { networks: Vec::new(), program: inside }))
+    Some(exec::main(&Plan { networks: Vec::new(), link: None, program: inside }))
 }
 
 /// Not by running it, as nobody knows what another program makes of the arguments: libtest's own code has this text.
@@ -61,8 +61,10 @@ fn is_test_binary(program: &OsString) -> bool {
     fs::read(program).is_ok_and(|bytes| bytes.windows(TEXT.len()).any(|window| window == TEXT))
 }
 
-fn networks(plan: &Plan) -> impl Iterator<Item = OsString> {
-    plan.networks.iter().flat_map(|name| ["--net".into(), OsString::from(name)])
+/// The options that say what each machine has.
+fn furniture(plan: &Plan) -> impl Iterator<Item = OsString> {
+    let networks = plan.networks.iter().map(|name| ("--net", name));
+    networks.chain(plan.link.iter().map(|name| ("--link", name))).flat_map(|(option, name)| [option.into(), OsString::from(name)])
 }
 
 /// The same in the machine.
@@ -136,7 +138,7 @@ impl<'a> Suite<'a> {
     /// One test in its machine.
     fn test(&self, name: &str) -> Outcome {
         let mut command = Command::new(&self.myself);
-        command.arg("exec").args(networks(self.plan)).arg("--").args(&self.plan.program[..1]);
+        command.arg("exec").args(furniture(self.plan)).arg("--").args(&self.plan.program[..1]);
         command.args([name, "--exact", "--color=never"]).args(&self.arguments.each);
         command.stdin(Stdio::null());
         let stderr = if self.arguments.nocapture { Stdio::inherit() } else { Stdio::piped() };
@@ -150,7 +152,10 @@ impl<'a> Suite<'a> {
                     Some(outcome) if outcome.verdict == Verdict::Failed || output.status.success() => {
                         Outcome { printed: outcome.printed + &stderr, ..outcome }
                     }
-                    _ => failed(format!("{stdout}{stderr}cargo-netlab: the test's process ended with {}\n", output.status)),
+                    _ => failed(format!(
+                        "{stdout}{stderr}cargo-netlab: the test's process ended with {}, without a word of how the test came out\n",
+                        output.status
+                    )),
                 }
             }
         }

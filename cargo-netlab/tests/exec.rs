@@ -92,6 +92,20 @@ fn named_namespaces_are_there_for_ip_netns() -> Result<()> {
 }
 
 #[test]
+fn a_link_leads_to_a_gateway_that_answers() -> Result<()> {
+    for user in User::all() {
+        let script = "ip -o link show eth0 | cut -c1-8; ip route; ping -nqc1 -W5 192.0.2.1 | grep -o ' 0% .*loss'";
+        let output = run(exec(user)?.args(["--link", "eth0", "--", "sh", "-c", script]))?;
+        let lines: Vec<&str> = output.text.lines().map(str::trim).collect();
+        let net = "192.0.2.0/24 dev eth0 proto kernel scope link src 192.0.2.2";
+        assert_eq!(lines, ["2: eth0@", "default via 192.0.2.1 dev eth0", net, "0% packet loss"], "{user:?}");
+        let output = run(exec(user)?.args(["--", "sh", "-c", "ip -o link | wc -l"]))?;
+        assert_eq!(output.text, "1\n", "without the option there is lo alone");
+    }
+    Ok(())
+}
+
+#[test]
 fn a_name_that_is_no_files_is_refused() -> Result<()> {
     for (name, why) in [("..", "a file in /run/netns cannot have that name"), ("../red", "no `/`")] {
         let output = run(exec(User::Myself)?.args(["--net", name, "--", "true"]))?;
