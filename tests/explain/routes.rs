@@ -129,6 +129,19 @@ fn a_ttl_that_is_used_up_is_named() -> Result<()> {
 }
 
 #[netlab::test]
+fn routers_that_send_a_packet_to_each_other_are_named() -> Result<()> {
+    let lab = routed()?;
+    lab.server.forward_ipv4()?;
+    let (ninth, default) = (lab.server.link("lo")?.add_address("10.0.9.9/32")?, Route::default_via("10.0.2.2").install(&lab.router)?);
+    healthy(&lab.client, Probe::ping("10.0.9.9"))?;
+    drop(ninth);
+    let text = dies(&lab.client, Probe::ping("10.0.9.9"), "server", |cause| matches!(cause, Cause::RoutingLoop { .. }))?;
+    insta::assert_snapshot!(text);
+    drop(default);
+    Ok(())
+}
+
+#[netlab::test]
 fn a_packet_that_is_too_big_is_named() -> Result<()> {
     let lab = routed()?;
     let probe = Probe::ping("10.0.2.2").size(1400).dont_fragment();

@@ -147,6 +147,15 @@ pub enum Cause {
         /// The hop limit that the packet had when it was sent.
         sent_with: Option<u8>,
     },
+    /// A machine sends the packet back to one that had it before, so that it goes round until its TTL or hop limit is used up.
+    RoutingLoop {
+        /// The machine that gets it once more.
+        back_to: String,
+        /// The machines of the loop, in the order in which the packet comes to them.
+        round: Vec<String>,
+        /// The hop limit that the packet had when it was sent.
+        sent_with: Option<u8>,
+    },
     /// A filter rule, or a chain's policy, drops or rejects the packet.
     Filtered {
         /// The family of the table.

@@ -50,6 +50,10 @@ impl Display for Cause {
                 let sent = sent_with.map(|ttl| format!(" (sent with {ttl})")).unwrap_or_default();
                 write!(f, "the TTL is used up{sent}")
             }
+            Self::RoutingLoop { back_to, round, sent_with } => {
+                let sent = sent_with.map(|ttl| format!(" of {ttl}")).unwrap_or_default();
+                write!(f, "it sends the packet back to {back_to}: it goes round ({}) until its TTL{sent} is used up", round.join(", "))
+            }
             Self::Filtered { .. } => self.filtered(f),
             Self::TranslatedToSilence { from, to, because } => write!(f, "NAT sends {from} to {to}, and {because}"),
             Self::NoWayBack { to, forwarded_by } => {

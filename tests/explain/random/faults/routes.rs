@@ -41,7 +41,8 @@ pub(super) fn return_missing(lab: &Lab, dice: &mut Dice) -> Result<Injected> {
     let hidden = lab.plan.masquerade.unwrap_or(0);
     let position = lab.plan.last() - dice.below(lab.plan.routers() - hidden);
     let node = &lab.nodes[position];
-    let mut truth = Truth::at(node, "no_way_back").or(node, "no_route");
+    // A router may have a default route, which sends the answer back to where it came from.
+    let mut truth = Truth::at(node, "no_way_back").or(node, "no_route").or(node, "routing_loop");
     if lab.plan.strict {
         truth = truth.or(node, "reverse_path_filter");
     }
