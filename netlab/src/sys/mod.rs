@@ -39,6 +39,8 @@ pub(crate) mod packet;
 #[cfg(target_os = "linux")]
 pub(crate) mod poll;
 #[cfg(target_os = "linux")]
+pub(crate) mod proc;
+#[cfg(target_os = "linux")]
 pub(crate) mod process;
 #[cfg(target_os = "linux")]
 pub(crate) mod socket;

@@ -4,14 +4,14 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 use std::thread;
 
 use nix::sched::{CloneFlags, setns, unshare};
 
-use super::sysctl;
+use super::{proc, sysctl};
 
 /// The calling thread's network namespace.
 pub(crate) fn current() -> io::Result<OwnedFd> {
@@ -167,9 +167,11 @@ pub(crate) fn set_lab_defaults() {
         LAB_DEFAULTS.iter().filter_map(|(key, values)| set_first(key, values)).collect()
     });
     if !first {
+        let proc = proc::quick();
+        let place = proc.as_ref().map_or_else(|| PathBuf::from("/proc"), |proc| proc.path());
         for (key, value) in different {
             // Written before, so that it can be written again.
-            sysctl::write(key, value).unwrap_or_default();
+            sysctl::write_in(&place, key, value).unwrap_or_default();
         }
     }
 }

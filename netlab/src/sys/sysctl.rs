@@ -34,9 +34,14 @@ pub(crate) fn read(key: &str) -> io::Result<String> {
 
 /// Writes the value in one `write(2)`, as the kernel demands.
 pub(crate) fn write(key: &str, value: &str) -> io::Result<()> {
+    write_in(Path::new("/proc"), key, value)
+}
+
+/// As [`write`], by another mount of /proc.
+pub(crate) fn write_in(proc: &Path, key: &str, value: &str) -> io::Result<()> {
     use std::io::Write;
     // Not fs::write: it would create the file in a directory that allows it; procfs answers EACCES then, which misleads.
-    fs::OpenOptions::new().write(true).open(path(key)?)?.write_all(value.as_bytes())
+    fs::OpenOptions::new().write(true).open(proc.join("sys").join(canonical(key)?))?.write_all(value.as_bytes())
 }
 
 /// Every sysctl below a directory that can be read, with its value.
