@@ -4,10 +4,10 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// `benches/NAME.c`, compiled into `folder`.
-pub(crate) fn c(name: &str, folder: &Path) -> Result<PathBuf, Box<dyn Error>> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches").join(name).with_extension("c");
-    let binary = folder.join(name);
-    let status = Command::new("cc").args(["-O2", "-o"]).arg(&binary).arg(source).status()?;
-    if status.success() { Ok(binary) } else { Err(format!("cc could not compile {name}.c").into()) }
+/// A source below `benches`, compiled into `folder`.
+pub(crate) fn c(source: &str, folder: &Path) -> Result<PathBuf, Box<dyn Error>> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches").join(source);
+    let binary = folder.join("floor");
+    let status = Command::new("cc").args(["-O2", "-o"]).arg(&binary).arg(&source).status()?;
+    if status.success() { Ok(binary) } else { Err(format!("cc could not compile {}", source.display()).into()) }
 }

@@ -1,5 +1,6 @@
-// The floor of the benchmark `lab`: N hosts on a bridge, one datagram from the first to the second, gone; by raw netlink and nothing else.
-// Usage: lab_floor HOSTS ROUNDS, as root of a user namespace; prints the nanoseconds of each round.
+// The floor of the benchmark `lab`: hosts on bridges, one datagram from every fourth host to the next, gone; by raw netlink and nothing else.
+// Usage: floor HOSTS PORTS, as root of a user namespace, with so many ports to a bridge. Prints `built` when the hosts stand, waits for the
+// end of its input, and prints the nanoseconds that it took to build, to use and to end them.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -61,6 +62,8 @@ static void transact(int socket, int answers) {
     }
 }
 
+enum { FIRST_PORT = 1000 };
+
 struct machine { int ns, netlink; };
 
 static struct machine new_machine(void) {
@@ -74,10 +77,12 @@ static struct machine new_machine(void) {
     return m;
 }
 
-static void new_bridge(struct machine m) {
-    struct ifinfomsg link = {.ifi_index = 2, .ifi_flags = IFF_UP, .ifi_change = IFF_UP};
+static void new_bridge(struct machine m, int number) {
+    char name[16];
+    snprintf(name, sizeof name, "br%d", number);
+    struct ifinfomsg link = {.ifi_index = 2 + number, .ifi_flags = IFF_UP, .ifi_change = IFF_UP};
     struct nlmsghdr *message = begin(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, &link, sizeof link);
-    put_str(IFLA_IFNAME, "br0");
+    put_str(IFLA_IFNAME, name);
     struct rtattr *info = put(IFLA_LINKINFO | NLA_F_NESTED, NULL, 0);
     put_str(IFLA_INFO_KIND, "bridge");
     struct rtattr *data = put(IFLA_INFO_DATA | NLA_F_NESTED, NULL, 0);
@@ -94,10 +99,10 @@ static void get_link(int index) {
     finish(begin(RTM_GETLINK, NLM_F_ACK, &link, sizeof link));
 }
 
-static void plug(struct machine host, struct machine sw, int number) {
+static void plug(struct machine host, struct machine sw, int number, int bridge) {
     char name[16];
     snprintf(name, sizeof name, "h%d", number);
-    struct ifinfomsg port = {.ifi_index = 3 + number, .ifi_flags = IFF_UP, .ifi_change = IFF_UP}, end = {.ifi_index = 2};
+    struct ifinfomsg port = {.ifi_index = FIRST_PORT + number, .ifi_flags = IFF_UP, .ifi_change = IFF_UP}, end = {.ifi_index = 2};
     struct nlmsghdr *message = begin(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, &port, sizeof port);
     put_str(IFLA_IFNAME, name);
     put_u32(IFLA_NET_NS_FD, sw.ns);
@@ -110,7 +115,7 @@ static void plug(struct machine host, struct machine sw, int number) {
     close_nest(peer);
     close_nest(data);
     close_nest(info);
-    put_u32(IFLA_MASTER, 2);
+    put_u32(IFLA_MASTER, 2 + bridge);
     finish(message);
     transact(sw.netlink, 0);
 
@@ -124,7 +129,7 @@ static void plug(struct machine host, struct machine sw, int number) {
     finish(message);
     get_link(2); // settles the carrier
     transact(host.netlink, 1);
-    get_link(3 + number);
+    get_link(FIRST_PORT + number);
     transact(sw.netlink, 1);
 }
 
@@ -137,36 +142,46 @@ static int udp(struct machine m, unsigned ip, int port) {
     return fd;
 }
 
-static void one_round(int hosts, struct machine *host) {
-    struct machine sw = new_machine();
-    new_bridge(sw);
-    for (int i = 0; i < hosts; i++) {
-        host[i] = new_machine();
-        plug(host[i], sw, i);
-    }
-    int to = udp(host[1], 0x0a000002, 9), from = udp(host[0], 0x0a000001, 0);
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x0a000002), .sin_port = htons(9)};
+static void exchange(struct machine *host, int first) {
+    unsigned ip = 0x0a000001 + first;
+    int to = udp(host[first + 1], ip + 1, 9), from = udp(host[first], ip, 0);
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(ip + 1), .sin_port = htons(9)};
     struct timeval patience = {.tv_sec = 1};
     CHECK(setsockopt(to, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience));
     CHECK(sendto(from, "x", 1, 0, (void *)&address, sizeof address));
     CHECK(recv(to, buffer, sizeof buffer, 0));
-    close(to), close(from), close(sw.ns), close(sw.netlink);
-    for (int i = 0; i < hosts; i++) close(host[i].ns), close(host[i].netlink);
+    close(to), close(from);
+}
+
+static long long now(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec * 1000000000LL + time.tv_nsec;
 }
 
 int main(int argc, char **argv) {
     if (argc != 3) return 2;
-    int hosts = atoi(argv[1]), rounds = atoi(argv[2]);
+    int hosts = atoi(argv[1]), ports = atoi(argv[2]);
     struct machine *host = calloc(hosts, sizeof *host);
     struct rlimit limit;
     getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
-    for (int i = 0; i < rounds; i++) {
-        struct timespec begin, end;
-        clock_gettime(CLOCK_MONOTONIC, &begin);
-        one_round(hosts, host);
-        clock_gettime(CLOCK_MONOTONIC, &end);
-        printf("%lld\n", (end.tv_sec - begin.tv_sec) * 1000000000LL + end.tv_nsec - begin.tv_nsec);
+
+    long long start = now();
+    struct machine sw = new_machine();
+    for (int i = 0; i < hosts; i++) {
+        if (i % ports == 0) new_bridge(sw, i / ports);
+        host[i] = new_machine();
+        plug(host[i], sw, i, i / ports);
     }
+    long long built = now();
+    for (int i = 0; i < hosts; i += 4) exchange(host, i);
+    long long used = now();
+    puts("built"), fflush(stdout);
+    getchar();
+    long long end = now();
+    close(sw.ns), close(sw.netlink);
+    for (int i = 0; i < hosts; i++) close(host[i].ns), close(host[i].netlink);
+    printf("%lld %lld %lld\n", built - start, used - built, now() - end);
 }
