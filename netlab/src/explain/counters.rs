@@ -1,4 +1,4 @@
-//! What the kernel counts: `/proc/net/snmp`, `netstat` and `snmp6`, as `nstat` names them.
+//! What the kernel counts: `/proc/net/snmp`, `netstat` and `snmp6`, as `nstat` names them, and `xfrm_stat`.
 
 use std::collections::HashMap;
 
@@ -10,14 +10,15 @@ pub(super) struct Counters(HashMap<String, u64>);
 
 impl Counters {
     pub(super) fn read(netns: &Netns) -> Self {
-        let files = ["snmp", "netstat", "snmp6"];
+        let files = ["snmp", "netstat", "snmp6", "xfrm_stat"];
         let texts =
             netns.enter_io(|| Ok(files.map(|file| std::fs::read_to_string(format!("/proc/thread-self/net/{file}")).unwrap_or_default())));
-        let [snmp, netstat, snmp6] = texts.unwrap_or_default();
+        let [snmp, netstat, snmp6, xfrm] = texts.unwrap_or_default();
         let mut all = HashMap::new();
         all.extend(columns(&snmp));
         all.extend(columns(&netstat));
         all.extend(lines(&snmp6));
+        all.extend(lines(&xfrm));
         Self(all)
     }
 

@@ -141,7 +141,7 @@ fn later(case: &Case, there: &Walk) -> Option<Finding> {
 
 /// What can be said where the cause cannot.
 fn known(case: &Case, end: &End) -> Vec<String> {
-    const TELLING: [&str; 10] = [
+    const TELLING: [&str; 13] = [
         "IpInAddrErrors",
         "IpInDiscards",
         "IpOutDiscards",
@@ -152,6 +152,9 @@ fn known(case: &Case, end: &End) -> Vec<String> {
         "UdpRcvbufErrors",
         "Ip6InNoRoutes",
         "Ip6InAddrErrors",
+        "UdpInErrors",
+        "XfrmInPolBlock",
+        "XfrmOutPolBlock",
     ];
     let machine = case.name(end.machine);
     let mut lines = vec![match &end.place {

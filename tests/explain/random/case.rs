@@ -111,7 +111,7 @@ fn judge(plan: &Plan, truth: Option<&Truth>, explanation: &Explanation, took: Du
     let cause = finding.map(|finding| kind(&finding.cause));
     let right = match (truth, finding) {
         (None, finding) => [finding.is_none(); 3],
-        (Some(_), None) => [false; 3],
+        (Some(Truth(answers)), None) => [answers.is_empty(); 3],
         (Some(Truth(answers)), Some(finding)) => {
             let fits = |(machine, kind): &(String, &str)| (*machine == finding.machine, cause.as_deref() == Some(*kind));
             let fits: Vec<_> = answers.iter().map(fits).collect();
@@ -130,6 +130,9 @@ fn kind(cause: &netlab::explain::Cause) -> String {
 
 impl Display for Truth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("nothing");
+        }
         let answers: Vec<_> = self.0.iter().map(|(machine, cause)| format!("{machine}: {cause}")).collect();
         f.write_str(&answers.join(" or "))
     }

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use super::super::case::Case;
 use super::super::cause::Cause;
-use super::super::finding::Finding;
+use super::super::finding::{Finding, Way};
+use super::super::trail::{Flight, Sighting};
 use super::super::tuple::Tuple;
 use super::super::walk::End;
 use crate::sockets::{self, Listening};
@@ -32,7 +33,7 @@ fn takers(case: &Case, end: &End) -> Vec<Listening> {
 /// No socket takes it: there is none, or one of another address.
 pub(super) fn nobody(case: &Case, end: &End) -> Option<Finding> {
     let tuple = delivered(case, end);
-    if !has_ports(&tuple) || end.way == super::super::finding::Way::Answer || !takers(case, end).is_empty() {
+    if !has_ports(&tuple) || end.way == Way::Answer || !takers(case, end).is_empty() {
         return None;
     }
     let protocol = tuple.protocol_name().to_owned();
@@ -88,7 +89,7 @@ pub(super) fn stopped(case: &Case, end: &End) -> Option<Finding> {
 /// A ping that the machine is told not to answer.
 pub(super) fn ignored(case: &Case, end: &End) -> Option<Finding> {
     let tuple = delivered(case, end);
-    if has_ports(&tuple) || end.way == super::super::finding::Way::Answer {
+    if has_ports(&tuple) || end.way == Way::Answer {
         return None;
     }
     let words: &[&str] =
@@ -103,5 +104,24 @@ pub(super) fn silent(case: &Case, end: &End) -> Option<Finding> {
     let tuple = delivered(case, end);
     let taker = takers(case, end).into_iter().next()?;
     let cause = Cause::NoAnswerFromProcess { bound: taker.address, unread: taker.queued };
-    has_ports(&tuple).then(|| case.finding(end.machine, end.way, cause).at(format!("{} {}", tuple.protocol_name(), tuple.to())))
+    kept_silent(case, end, &tuple, &taker)
+        .then(|| case.finding(end.machine, end.way, cause).at(format!("{} {}", tuple.protocol_name(), tuple.to())))
+}
+
+/// Whether the process had the question and said nothing, and it was not the machine that refused its answer.
+fn kept_silent(case: &Case, end: &End, tuple: &Tuple, taker: &Listening) -> bool {
+    const REFUSED: [&str; 4] = ["IpOutDiscards", "IpOutNoRoutes", "Ip6OutNoRoutes", "XfrmOutPolBlock"];
+    let of_way = |way: Way| case.trail.flights.iter().filter(move |flight| flight.way == way);
+    let counted = |name: &str| case.counted(end.machine, name) > 0;
+    let has = if tuple.is_tcp() {
+        // The machine itself answers to the first packet; the second one makes the connection.
+        let came = |flight: &&Flight| flight.sightings.iter().any(|one| one.tap.place.machine == end.machine);
+        of_way(Way::Question).filter(came).count() > 1
+    } else {
+        taker.queued > 0 || counted(if tuple.source.is_ipv6() { "Udp6InDatagrams" } else { "UdpInDatagrams" })
+    };
+    // A TCP segment without payload is of the machine, not of the process.
+    let words = |one: &Sighting| one.packet.ip().is_some_and(|ip| ip.as_tcp().is_none_or(|tcp| tcp.length > 0));
+    let answered = of_way(Way::Answer).flat_map(|flight| &flight.sightings).any(words);
+    has_ports(tuple) && has && !answered && !REFUSED.into_iter().any(counted)
 }

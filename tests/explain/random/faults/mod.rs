@@ -63,9 +63,11 @@ pub(crate) enum Fault {
     V6Only,
     SilentServer,
     HairpinOff,
+    /// Something of which explanations know nothing.
+    IpsecPolicy,
 }
 
-pub(crate) const FAULTS: [Fault; 48] = [
+pub(crate) const FAULTS: [Fault; 49] = [
     Fault::RouteMissing,
     Fault::ReturnRouteMissing,
     Fault::RouteRefuses,
@@ -114,9 +116,11 @@ pub(crate) const FAULTS: [Fault; 48] = [
     Fault::V6Only,
     Fault::SilentServer,
     Fault::HairpinOff,
+    Fault::IpsecPolicy,
 ];
 
-/// What is right to say: a machine, and a cause by the name that it has in an explanation's JSON. Some faults can be seen from two sides.
+/// What is right to say: a machine, and a cause by the name that it has in an explanation's JSON. Some faults can be seen from two sides; where
+/// nothing is right, nobody may be accused.
 #[derive(Debug, Clone)]
 pub(crate) struct Truth(pub(crate) Vec<(String, &'static str)>);
 
@@ -201,7 +205,7 @@ impl Fault {
             Self::ProxyArpOff => plan.proxy_arp,
             Self::VxlanVni | Self::VxlanPeer | Self::VxlanPort => has(Wire::Vxlan),
             Self::FarEndTakesLess => plan.big && plan.wires.iter().any(|wire| !wire.is_bridge() && *wire != Wire::Relay),
-            Self::Impaired => true,
+            Self::Impaired | Self::IpsecPolicy => true,
             Self::HairpinOff => has(Wire::Relay),
             Self::AnswerNotTranslated => plan.reflected,
             Self::RouteLocalnetOff => plan.local_dnat,
@@ -246,6 +250,7 @@ impl Fault {
             Self::FarEndTakesLess => links::far_end_takes_less(lab, dice),
             Self::HairpinOff => links::hairpin_off(lab),
             Self::Impaired => links::impaired(lab, dice),
+            Self::IpsecPolicy => rules::ipsec(lab, dice),
             Self::RouteLocalnetOff => routes::route_localnet_off(lab),
             Self::AnswerNotTranslated => rules::answer_not_translated(lab),
             Self::BoundElsewhere => servers::bound_elsewhere(lab),

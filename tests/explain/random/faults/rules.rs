@@ -5,10 +5,12 @@ use std::any::Any;
 use netlab::nft::Family;
 use netlab::{FilterRule, FilterRuleBuilder, Flow, NatRule, Netns, Result, RuleChain};
 
+use super::links::run;
 use super::{Injected, Truth};
 use crate::random::dice::Dice;
 use crate::random::firewall::{self, of_family};
 use crate::random::lab::{Lab, Switch, WITHIN, address};
+use crate::random::plan::Asks;
 
 fn chain_of(lab: &Lab, position: usize, question: bool) -> &'static str {
     match (position, question) {
@@ -180,4 +182,31 @@ pub(super) fn answer_not_translated(lab: &mut Lab) -> Result<Injected> {
         lab.masquerade = Some(NatRule::masquerade(&reflector.netns()).out(&reflector.link.name()).install()?);
         Ok(())
     }))
+}
+
+/// A policy of IPsec that blocks the question or the answer: a cause outside of the list, of which nothing may be said but what is known.
+pub(super) fn ipsec(lab: &Lab, dice: &mut Dice) -> Result<Injected> {
+    let (position, question) = (dice.below(lab.plan.last() + 1), dice.chance(60));
+    let node = lab.nodes[position].clone();
+    let direction = match chain_of(lab, position, question) {
+        "INPUT" => "in",
+        "OUTPUT" => "out",
+        _ => "fwd",
+    };
+    let (any, port) = (if lab.plan.ipv6 { "::/0" } else { "0.0.0.0/0" }, lab.plan.port.to_string());
+    let end = if question { "dport" } else { "sport" };
+    let packets = match (lab.plan.asks, lab.plan.ipv6) {
+        (Asks::Ping, true) => ["ipv6-icmp", "type", if question { "128" } else { "129" }],
+        (Asks::Ping, false) => ["icmp", "type", if question { "8" } else { "0" }],
+        (Asks::Udp, _) => ["udp", end, &port],
+        (Asks::Tcp | Asks::Http, _) => ["tcp", end, &port],
+    };
+    let policy = [&["dir", direction, "src", any, "dst", any, "proto"], packets.as_slice()].concat();
+    let policy: Vec<_> = policy.into_iter().map(str::to_owned).collect();
+    let change = move |verb: &str, more: &[&str]| {
+        let policy = policy.iter().map(String::as_str);
+        run(&node, "ip", &["xfrm", "policy", verb].into_iter().chain(policy).chain(more.iter().copied()).collect::<Vec<_>>())
+    };
+    change("add", &["action", "block"])?;
+    Ok(Truth(Vec::new()).undone(move |_| change("delete", &[])))
 }
