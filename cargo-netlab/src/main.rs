@@ -3,10 +3,13 @@
 mod arguments;
 mod doctor;
 mod exec;
+mod graph;
+mod list;
 mod per_test;
 mod verdicts;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::builder::ValueParser;
@@ -26,6 +29,17 @@ fn main() -> ExitCode {
             let apart = matches.get_flag("per-test").then(|| per_test::main(&plan)).flatten();
             apart.unwrap_or_else(|| exec::main(&plan))
         }
+        Some(("list", matches)) => list::main(matches.get_flag("json")),
+        Some(("graph", matches)) => {
+            let plan = plan(matches);
+            let scene = match matches.get_one::<String>("of") {
+                Some(name) => graph::Scene::Of(name.clone()),
+                None if plan.program.is_empty() => graph::Scene::Here,
+                None => graph::Scene::After(plan),
+            };
+            graph::main(&scene, &canvas(matches))
+        }
+        Some((graph::INSIDE, matches)) => graph::inside(&words(matches, "program"), &canvas(matches)),
         Some((per_test::INSIDE, matches)) => per_test::inside(&plan(matches)),
         Some(("shell", matches)) => {
             let shell = std::env::var_os("SHELL").filter(|shell| !shell.is_empty()).unwrap_or_else(|| "/bin/sh".into());
@@ -36,9 +50,18 @@ fn main() -> ExitCode {
 }
 
 fn plan(matches: &ArgMatches) -> exec::Plan {
-    let words = |name: &str| matches.try_get_many::<OsString>(name).ok().flatten().into_iter().flatten().cloned().collect();
     let names = matches.get_many::<String>("net").into_iter().flatten().cloned().collect();
-    exec::Plan { networks: names, link: matches.get_one::<String>("link").cloned(), program: words("program") }
+    exec::Plan { networks: names, link: matches.get_one::<String>("link").cloned(), program: words(matches, "program") }
+}
+
+/// None where a command has no such argument.
+fn words(matches: &ArgMatches, name: &str) -> Vec<OsString> {
+    matches.try_get_many(name).ok().flatten().into_iter().flatten().cloned().collect()
+}
+
+fn canvas(matches: &ArgMatches) -> graph::Canvas {
+    let format = matches.get_one::<String>("format").and_then(|word| graph::Format::from_word(word));
+    graph::Canvas { format, file: matches.get_one::<PathBuf>("output").cloned() }
 }
 
 fn command() -> Command {
@@ -65,7 +88,24 @@ fn command() -> Command {
         .long("per-test")
         .action(ArgAction::SetTrue)
         .help("If PROGRAM is a Rust test binary, give each of its tests a machine of its own");
-    let json = Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print the report as JSON");
+    let json = Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print it as JSON");
+    let of = Arg::new("of")
+        .long("of")
+        .value_name("MACHINE")
+        .conflicts_with("program")
+        .help("The machine of that process, or the one whose name in `cargo netlab list` has this part");
+    let canvas = [
+        Arg::new("format")
+            .long("format")
+            .value_parser(graph::Format::WORDS)
+            .help("How it is written; by default as FILE's ending says, else as mermaid"),
+        Arg::new("output")
+            .short('o')
+            .long("output")
+            .value_name("FILE")
+            .value_parser(ValueParser::path_buf())
+            .help("The file it is written to; by default standard output, and PROGRAM's own goes to standard error"),
+    ];
     Command::new("cargo-netlab")
         .bin_name("cargo netlab")
         .about("Real Linux networks without root: what this machine gives, and machines for programs")
@@ -76,7 +116,7 @@ fn command() -> Command {
             Command::new("doctor")
                 .about("Tell whether isolated tests can run on this machine, as this user; if not, why, and what helps")
                 .after_help("Leaves with 0 if they can, else with 1.")
-                .arg(json),
+                .arg(json.clone()),
         )
         .subcommand(
             Command::new("exec")
@@ -89,6 +129,25 @@ fn command() -> Command {
                 .args(&furniture)
                 .args([per_test, program.clone()]),
         )
+        .subcommand(
+            Command::new("list")
+                .about("List the machines that are alive, of running and paused tests, exec and shell, with the command that enters each namespace")
+                .arg(json),
+        )
+        .subcommand(
+            Command::new("graph")
+                .about("Draw the network of a machine, as the kernel has it: namespaces, links, addresses, routes, rules, who listens")
+                .after_help(
+                    "With PROGRAM, what it leaves in a fresh machine, in namespaces that have a name or a process; with --of, a machine that \
+                     is alive; else the one in which this runs.\n\n  cargo netlab graph -o lab.svg -- ./setup.sh\n  \
+                     cargo netlab graph --of nat::masquerade -o lab.svg     # a test that is paused by NETLAB_PAUSE=fail",
+                )
+                .args(&canvas)
+                .arg(of)
+                .args(furniture.clone().map(|option| option.conflicts_with("of")))
+                .arg(program.clone().required(false).last(true).trailing_var_arg(false)),
+        )
+        .subcommand(Command::new(graph::INSIDE).hide(true).args(&canvas).arg(program.clone()))
         .subcommand(Command::new(per_test::INSIDE).hide(true).args(&furniture).arg(program))
         .subcommand(Command::new("shell").about("Open a shell ($SHELL) as root of a fresh machine").args(furniture))
 }

@@ -33,6 +33,7 @@
 //! | the packets | [`Capture`] |
 //! | whether this host gives machines, and if not, why | [`host::report`] |
 //! | why a connection fails | [`Netns::explain`] |
+//! | the machines that are alive now | [`live::machines`] |
 //! | pictures of the lab and of what its packets did | [`draw`] |
 //!
 //! Fixtures carry traffic when their constructor returns and are undone when they are dropped: bind them to a name. An [`Error`] says what
@@ -69,6 +70,7 @@ mod ipvlan;
 mod isolate;
 mod layers;
 mod link;
+pub mod live;
 mod macvlan;
 mod macvtap;
 mod messages;

@@ -19,7 +19,7 @@ use crate::error::{At, Doing, Error, Result};
 use crate::nft::owned::Owned;
 use crate::sys::mounts::Mounts;
 use crate::sys::netlink::{Request, Socket};
-use crate::sys::{Refusal, namespace};
+use crate::sys::{Refusal, namespace, plate};
 use crate::teardown;
 
 const RTM_UP: netlink_packet_route::link::LinkFlags = netlink_packet_route::link::LinkFlags::Up;
@@ -145,6 +145,9 @@ impl Netns {
         }
         let (namespace, route) = get().map_err(|e| Error::new(what, e))?;
         let netns = Self::wrap(name.clone(), namespace, route, ours);
+        if let Ok((_, inode)) = netns.identity() {
+            plate::note(&format!("netns {inode} {name}"));
+        }
         names.insert(name, Arc::downgrade(&netns.0));
         Ok(netns)
     }

@@ -82,6 +82,19 @@ impl Paused {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// It is among the machines that are alive, with the same ways in.
+    fn is_listed(&self) {
+        let machines = netlab::live::machines().unwrap();
+        let is_ours = |file: &String| std::path::Path::new(file).starts_with(self.base.path());
+        let machine = machines.iter().find(|machine| machine.paused.as_ref().is_some_and(is_ours));
+        let machine = machine.unwrap_or_else(|| panic!("it is not among {machines:#?}"));
+        assert_eq!((machine.subject.as_str(), machine.kind), ("evidence::victims::pauses", netlab::live::Kind::Test));
+        let names: Vec<_> = machine.doors.iter().map(|door| door.name.as_str()).collect();
+        assert_eq!(names, ["host", "laptop", "server"]);
+        // That into the server enters its private files, too.
+        assert_eq!(machine.doors[..2].iter().map(|door| &*door.command).collect::<Vec<_>>(), [self.door("host"), self.door("laptop")]);
+    }
+
     fn press_enter(&mut self) {
         self.child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
     }
@@ -129,6 +142,7 @@ fn the_printed_commands_lead_into_each_machine_and_the_clock_stands_still() {
 #[test]
 fn the_removal_of_the_file_ends_a_pause() {
     let paused = Paused::start("pauses", &[], None);
+    paused.is_listed();
     paused.remove_file();
     let (output, left) = paused.end();
     assert!(output.contains("it went on") && output.contains("1 passed") && left == 0, "{output}");

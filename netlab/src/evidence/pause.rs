@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::{Subject, collect, folder};
+use crate::live::nsenter;
 use crate::netns::lock;
 use crate::sys;
 
@@ -65,9 +66,11 @@ pub(super) fn wait(why: &str) {
     if let Err(e) = tell(Some(Pause { file: file.display().to_string(), text })) {
         eprintln!("netlab: no pause: {e}");
     } else {
+        sys::plate::note(&format!("pause {}", file.display()));
         while file.exists() {
             thread::sleep(LOOK);
         }
+        sys::plate::note("resume");
         tell(None).unwrap_or_default();
     }
     fs::remove_file(&file).unwrap_or_default();
@@ -96,15 +99,8 @@ fn text(subject: &Subject, why: &str, file: &std::path::Path) -> String {
     for (place, (name, network, mounts)) in doors.iter().enumerate() {
         // The first is the machine itself, in which the test's process is.
         let network = if place == 0 { "-n".to_owned() } else { format!("--net=/proc/{PID}/fd/{network}") };
-        // The root and the working directory of the test's process lie among its own mounts, not among others.
-        let (mounts, root) = match mounts {
-            None => ("-m".to_owned(), " -r -w"),
-            Some(mounts) => (format!("--mount=/proc/{PID}/fd/{mounts}"), ""),
-        };
-        let command = match sys::machine_is_ours() {
-            true => format!("nsenter -t {PID} -U --preserve-credentials {mounts} -u -i {network} -p{root}"),
-            false => format!("sudo nsenter -t {PID} {mounts} {network}"),
-        };
+        let mounts = mounts.map(|mounts| format!("--mount=/proc/{PID}/fd/{mounts}"));
+        let command = nsenter(PID, &network, mounts.as_deref(), sys::machine_is_ours());
         let line = format!("  {name:width$}  {command}\n");
         if text.len() + line.len() > TEXT_BYTES {
             text.push_str(&format!("  (and {} more)\n", doors.len() - place));

@@ -16,8 +16,8 @@ use super::{Case, needs};
 use crate::evidence::{self, End, Pause, Subject};
 use crate::probe::witness;
 use crate::sys::child::Bell;
-use crate::sys::poll;
 use crate::sys::process::{self, Lone};
+use crate::sys::{plate, poll};
 use crate::{explain, sys, teardown};
 
 /// The main thread waits as long as the test takes: the supervisor knows when its time is up.
@@ -60,6 +60,7 @@ impl Legacy {
 pub(super) fn run(lone: &Lone, case: &'static Case, legacy: Legacy, door: Door) -> i32 {
     let door = Arc::new(door);
     let Ok(report_file) = legacy.accept(lone) else { return 101 };
+    plate::hang(&format!("test {}", case.path));
     if !case.host {
         sys::declare_machine_ours();
         witness::explain_by(explain::for_error);

@@ -12,6 +12,7 @@ use super::{Machine, supervise};
 use crate::error::{Error, Result};
 use crate::sys::channel::Channel;
 use crate::sys::machine::{self, Denied, Maker, Step};
+use crate::sys::plate;
 use crate::sys::process::{self, Lone, Mask, Signals, Stack, Status};
 use crate::{sys, teardown};
 
@@ -47,6 +48,8 @@ pub(super) fn run(
     let (maker, caller) = (Maker::current(), process::own_handle()?);
     let (inside, outside) = Channel::pair()?;
     let what = what(command);
+    let words: Vec<_> = [command.get_program()].into_iter().chain(command.get_args()).map(|word| word.to_string_lossy()).collect();
+    let subject = format!("program {}", words.join(" "));
     let signals = Signals::take()?;
     let mut outside = Some(outside);
     let first_process = || {
@@ -54,8 +57,11 @@ pub(super) fn run(
         let ended = process::die_with(caller.as_fd()).map_err(|e| Step::Process.denied(&e));
         let said = match ended.and_then(|()| machine::furnish(maker, &machine.hostname)) {
             Err(denied) => Said::Denied(denied),
-            Ok(()) => supervised(&lone, &inside, || program(command, prepare, signals.mask()))
-                .map_or_else(|e| Said::Broken(e.raw_os_error().unwrap_or(libc::EIO)), Said::Ended),
+            Ok(()) => {
+                let _plate = plate::new(&subject);
+                supervised(&lone, &inside, || program(command, prepare, signals.mask()))
+                    .map_or_else(|e| Said::Broken(e.raw_os_error().unwrap_or(libc::EIO)), Said::Ended)
+            }
         };
         i32::from(inside.send(&said.encode(), &[]).is_err())
     };

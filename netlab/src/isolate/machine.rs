@@ -117,6 +117,7 @@ mod linux {
     use crate::isolate::wire::{Ended, human};
     use crate::sys::channel::anonymous_file;
     use crate::sys::machine::{self, Denied, Maker, Step};
+    use crate::sys::plate;
     use crate::sys::process::{self, Lone, Stack, Status, signal_name};
     use crate::{sys, teardown};
 
@@ -141,7 +142,7 @@ mod linux {
                 let owner = Owner { gone: caller.as_fd(), tell: &|_| {} };
                 Ok(supervise::run(&lone, Reach::Machine, machine.timeout.unwrap_or(TIMEOUT), owner, |door| {
                     drop(door); // nobody here listens to the supervisor
-                    body(f, &report)
+                    body(&machine.hostname, f, &report)
                 }))
             }));
             0
@@ -161,7 +162,8 @@ mod linux {
     }
 
     /// The copy of the process, in the machine: leaves the bytes, or the error's text.
-    fn body(f: impl FnOnce() -> Result<Vec<u8>>, mut report: &File) -> i32 {
+    fn body(hostname: &str, f: impl FnOnce() -> Result<Vec<u8>>, mut report: &File) -> i32 {
+        plate::hang(&format!("function {hostname}"));
         sys::declare_machine_ours();
         let leftovers = |bytes| match teardown::take().pop() {
             Some(error) => Err(error),

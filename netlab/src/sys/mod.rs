@@ -37,6 +37,8 @@ pub(crate) mod netlink;
 #[cfg(target_os = "linux")]
 pub(crate) mod packet;
 #[cfg(target_os = "linux")]
+pub(crate) mod plate;
+#[cfg(target_os = "linux")]
 pub(crate) mod poll;
 #[cfg(target_os = "linux")]
 pub(crate) mod proc;
@@ -52,7 +54,7 @@ pub(crate) mod tun;
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
 #[cfg(not(target_os = "linux"))]
-pub(crate) use elsewhere::{around, backlog, child, mounts, namespace, netlink, packet, poll, socket, sysctl, tun};
+pub(crate) use elsewhere::{around, backlog, child, mounts, namespace, netlink, packet, plate, poll, socket, sysctl, tun};
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
