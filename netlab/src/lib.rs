@@ -39,6 +39,8 @@
 //! Fixtures carry traffic when their constructor returns and are undone when they are dropped: bind them to a name. An [`Error`] says what
 //! could not be done, at which line of the test, why, and what helps.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 // The attribute names this crate by its name, in its own tests too.
 #[cfg(test)]
 extern crate self as netlab;

@@ -237,15 +237,22 @@ pub struct Tcp {
 /// The flags of a TCP segment; displayed as tcpdump does, `S` or `P.`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
-#[allow(missing_docs, clippy::struct_excessive_bools)]
 pub struct TcpFlags {
+    /// The sender has no more to say.
     pub fin: bool,
+    /// A connection is opened; sequence numbers are agreed upon.
     pub syn: bool,
+    /// The connection is broken off.
     pub rst: bool,
+    /// The data shall reach the application at once.
     pub psh: bool,
+    /// The acknowledgement number counts.
     pub ack: bool,
+    /// The urgent pointer counts.
     pub urg: bool,
+    /// A router has said that it is congested (RFC 3168).
     pub ece: bool,
+    /// The sender has slowed down for that.
     pub cwr: bool,
 }
 
