@@ -3,7 +3,7 @@
 //! `cargo bench -p netlab-tests --bench explain`
 //!
 //! `NETLAB_CASES` (1000) is how many of each, `NETLAB_SEED` (0) the number of the first. `NETLAB_CASE=17` plays the faulty case 17 alone and
-//! `NETLAB_CASE=h17` the healthy one, with all that was said. `NETLAB_FAULT=LinkDown` plays the cases of one fault.
+//! `NETLAB_CASE=h17` the healthy one, with all that was said. `NETLAB_FAULT=LinkDown` gives that fault to all of them.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -21,18 +21,14 @@ use random::{Case, FAULTS, Said, Verdict};
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 fn main() {
-    if let Ok(text) = env::var("NETLAB_CASE") {
-        return alone(&text);
-    }
     let (cases, first) = (number("NETLAB_CASES", 1000), number("NETLAB_SEED", 0));
     let only = env::var("NETLAB_FAULT").ok();
+    if let Ok(text) = env::var("NETLAB_CASE") {
+        return alone(&text, only.as_deref());
+    }
     let mut table = Table::default();
     for seed in first..first + cases {
-        let step = if only.is_some() { seed - first } else { seed };
-        let case = match &only {
-            Some(name) => Case::faulty(first + position(name) + step * FAULTS.len() as u64),
-            None => Case::faulty(seed),
-        };
+        let case = faulty(seed, only.as_deref());
         table.add(case, play(case));
         if only.is_none() {
             let case = Case::healthy(seed);
@@ -46,14 +42,17 @@ fn number(name: &str, default: u64) -> u64 {
     env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number, not `{text}`")))
 }
 
-fn position(name: &str) -> u64 {
-    let found = FAULTS.iter().position(|fault| format!("{fault:?}") == name);
-    found.unwrap_or_else(|| panic!("`{name}` is none of {FAULTS:?}")) as u64
+fn faulty(seed: u64, only: Option<&str>) -> Case {
+    let named = |name| {
+        let found = FAULTS.into_iter().find(|fault| format!("{fault:?}") == name);
+        Case { seed, fault: Some(found.unwrap_or_else(|| panic!("`{name}` is none of {FAULTS:?}"))) }
+    };
+    only.map_or_else(|| Case::faulty(seed), named)
 }
 
-fn alone(text: &str) {
+fn alone(text: &str, only: Option<&str>) {
     let seed = |digits: &str| digits.parse().unwrap_or_else(|_| panic!("NETLAB_CASE is `17` or `h17`, not `{text}`"));
-    let case = text.strip_prefix('h').map_or_else(|| Case::faulty(seed(text)), |digits| Case::healthy(seed(digits)));
+    let case = text.strip_prefix('h').map_or_else(|| faulty(seed(text), only), |digits| Case::healthy(seed(digits)));
     println!("{case:?}\n{:#?}", play(case));
 }
 

@@ -25,10 +25,19 @@ fn setting<'a>(case: &'a Case, port: Place, word: &str) -> Option<&'a str> {
 /// A port that does not forward.
 pub(super) fn port(case: &Case, end: &End) -> Option<Finding> {
     let (from, to) = ports(case, end)?;
-    let stuck = |port: Place| Some((port, setting(case, port, "state").filter(|state| *state != "forwarding")?.to_owned()));
-    let (port, state) = [from, to].into_iter().flatten().find_map(stuck)?;
+    [from, to].into_iter().flatten().find_map(|port| stuck(case, end, port))
+}
+
+fn stuck(case: &Case, end: &End, port: Place) -> Option<Finding> {
+    let state = setting(case, port, "state").filter(|state| *state != "forwarding")?.to_owned();
     let device = case.lab.device(port);
     Some(case.finding(port.machine, end.way, Cause::PortNotForwarding { port: device.clone(), state }).at(device))
+}
+
+/// A bridge has a carrier as long as one of its ports forwards: without, it does not even send out of itself.
+pub(super) fn without_carrier(case: &Case, end: &End, bridge: Place) -> Option<Finding> {
+    let stands_still = case.lab.link(bridge).is_some_and(|link| link.is_up() && !link.has_carrier());
+    case.lab.ports(bridge).into_iter().filter(|_| stands_still).find_map(|port| stuck(case, end, port))
 }
 
 pub(super) fn isolated(case: &Case, end: &End) -> Option<Finding> {

@@ -5,6 +5,7 @@ use super::super::cause::Cause;
 use super::super::finding::Finding;
 use super::super::lab::{Lab, Place};
 use super::super::walk::{End, Ended};
+use super::bridge;
 use super::route::{self, next_hop};
 
 /// A link that stands still, and the machine that is to blame for it.
@@ -43,7 +44,8 @@ pub(super) fn accuse(case: &Case, end: &End, place: Place) -> Option<Finding> {
 /// The device by which the packet should leave.
 pub(super) fn way_out(case: &Case, end: &End) -> Option<Finding> {
     let (device, _) = next_hop(case, end)?;
-    accuse(case, end, case.lab.named(end.machine, &device)?)
+    let place = case.lab.named(end.machine, &device)?;
+    accuse(case, end, place).or_else(|| bridge::without_carrier(case, end, place))
 }
 
 /// The devices on both sides of the gap.
