@@ -1,11 +1,14 @@
 //! `cargo netlab`: what this machine gives to isolated network tests, and machines for programs that are no tests.
 
 mod arguments;
+mod clean;
 mod doctor;
+mod evidence;
 mod exec;
 mod graph;
 mod list;
 mod per_test;
+mod report;
 mod verdicts;
 
 use std::ffi::OsString;
@@ -30,6 +33,12 @@ fn main() -> ExitCode {
             apart.unwrap_or_else(|| exec::main(&plan))
         }
         Some(("list", matches)) => list::main(matches.get_flag("json")),
+        Some(("clean", matches)) => clean::main(&clean::Wish {
+            folder: path(matches, "folder"),
+            machines: matches.get_flag("machines"),
+            dry: matches.get_flag("dry-run"),
+        }),
+        Some(("report", matches)) => report::main(path(matches, "folder").as_deref(), path(matches, "output").as_deref()),
         Some(("graph", matches)) => {
             let plan = plan(matches);
             let scene = match matches.get_one::<String>("of") {
@@ -59,9 +68,13 @@ fn words(matches: &ArgMatches, name: &str) -> Vec<OsString> {
     matches.try_get_many(name).ok().flatten().into_iter().flatten().cloned().collect()
 }
 
+fn path(matches: &ArgMatches, name: &str) -> Option<PathBuf> {
+    matches.get_one(name).cloned()
+}
+
 fn canvas(matches: &ArgMatches) -> graph::Canvas {
     let format = matches.get_one::<String>("format").and_then(|word| graph::Format::from_word(word));
-    graph::Canvas { format, file: matches.get_one::<PathBuf>("output").cloned() }
+    graph::Canvas { format, file: path(matches, "output") }
 }
 
 fn command() -> Command {
@@ -106,6 +119,12 @@ fn command() -> Command {
             .value_parser(ValueParser::path_buf())
             .help("The file it is written to; by default standard output, and PROGRAM's own goes to standard error"),
     ];
+    let folder = Arg::new("folder")
+        .value_name("FOLDER")
+        .value_parser(ValueParser::path_buf())
+        .help("Where the evidence lies; by default `netlab` in cargo's target directory, or what NETLAB_EVIDENCE says");
+    let page = Arg::new("output").short('o').long("output").value_name("FILE").value_parser(ValueParser::path_buf());
+    let flag = |name: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue);
     Command::new("cargo-netlab")
         .bin_name("cargo netlab")
         .about("Real Linux networks without root: what this machine gives, and machines for programs")
@@ -146,6 +165,22 @@ fn command() -> Command {
                 .arg(of)
                 .args(furniture.clone().map(|option| option.conflicts_with("of")))
                 .arg(program.clone().required(false).last(true).trailing_var_arg(false)),
+        )
+        .subcommand(
+            Command::new("report")
+                .about("Collect what failing tests have left into one HTML page: errors, explanations, pictures, packets, states")
+                .after_help("The page needs no other file and runs no script. Artifacts of CI: `cargo netlab report FOLDER -o report.html`.")
+                .args([page.help("The page; by default report.html in FOLDER"), folder.clone()]),
+        )
+        .subcommand(
+            Command::new("clean")
+                .about("Remove the evidence of tests and the files of pauses that were killed, and look whether anything is left")
+                .after_help("Leaves with 0 if nothing of netlab is left, else with 1.")
+                .args([
+                    flag("machines").help("Also end the machines that are alive, with the tests and programs in them"),
+                    flag("dry-run").short('n').help("Only say what there is"),
+                    folder,
+                ]),
         )
         .subcommand(Command::new(graph::INSIDE).hide(true).args(&canvas).arg(program.clone()))
         .subcommand(Command::new(per_test::INSIDE).hide(true).args(&furniture).arg(program))

@@ -64,7 +64,7 @@ pub struct Door {
     pub command: String,
 }
 
-/// The machines that the calling user may look into, by their processes: root sees all.
+/// The machines that the calling user may look into, by their processes: root sees all. That in which the caller itself is, is not among them.
 ///
 /// # Errors
 ///
@@ -91,7 +91,8 @@ fn found() -> io::Result<Vec<Live>> {
             holders.entry(inode).or_default().insert(pid, plate);
         }
     }
-    let mut machines: Vec<_> = holders.values().filter_map(machine).collect();
+    let above: Vec<u32> = ancestors(std::process::id()).collect();
+    let mut machines: Vec<_> = holders.values().filter_map(machine).filter(|machine| !above.contains(&machine.pid)).collect();
     machines.sort_by_key(|machine| machine.pid);
     Ok(machines)
 }
@@ -137,12 +138,16 @@ fn status(pid: u32, name: &str) -> Option<u32> {
     text.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().last()?.parse().ok()
 }
 
+/// The process and those that it comes from.
+fn ancestors(pid: u32) -> impl Iterator<Item = u32> {
+    std::iter::successors(Some(pid), |pid| status(*pid, "PPid:").filter(|parent| *parent > 0))
+}
+
 /// The process among its ancestors that is the first of a PID namespace of its own.
 fn first(pid: u32) -> Option<u32> {
     let space = |pid| fs::read_link(folder(pid).join("ns/pid")).ok();
     let (mine, own) = (fs::read_link("/proc/self/ns/pid").ok()?, space(pid)?);
-    let ancestors = std::iter::successors(Some(pid), |pid| status(*pid, "PPid:").filter(|parent| *parent > 0));
-    let first = ancestors.take_while(|pid| space(*pid).as_ref() == Some(&own)).find(|pid| status(*pid, "NSpid:") == Some(1))?;
+    let first = ancestors(pid).take_while(|pid| space(*pid).as_ref() == Some(&own)).find(|pid| status(*pid, "NSpid:") == Some(1))?;
     (own != mine).then_some(first)
 }
 
