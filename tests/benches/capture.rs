@@ -2,68 +2,73 @@
 //!
 //! `cargo bench -p netlab-tests --bench capture`
 
+mod turns;
+
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
-use netlab::{Capture, Machine, Netns, Result, VethPair};
+use netlab::{Capture, Machine, Netns, VethPair};
+use turns::{Result, Table, medians, ratio};
 
 /// Of each flood.
 const TIME: Duration = Duration::from_secs(3);
 
 fn main() -> Result<()> {
-    let report = Machine::new("bench").timeout(Duration::from_secs(600)).run(|| compare().map(String::into_bytes))?;
+    let report = Machine::new("bench").timeout(Duration::from_secs(600)).run(|| {
+        let report = compare().unwrap_or_else(|e| format!("the benchmark failed: {e}\n"));
+        Ok(report.into_bytes())
+    })?;
     print!("{}", String::from_utf8_lossy(&report));
     Ok(())
 }
 
 fn compare() -> Result<String> {
-    let mut report = String::new();
     let (left, right) = (Netns::new("left")?, Netns::new("right")?);
     let cable = VethPair::connect(left.iface("eth0").addr("10.0.0.1/24").mtu(65_535), right.iface("eth0").addr("10.0.0.2/24").mtu(65_535))?;
     let socket = right.run(|| UdpSocket::bind("10.0.0.2:9"))?;
-    report += &idle(&cable)?;
-    report += "payload buffer    sent/s     with taps/s  kept       lost       start     stop\n";
+    let idle = idle(&cable)?;
+    let mut table = Table::new(["payload, senders, buffer", "a frame", "with a capture", "frames/s", "kept", "lost", "stop"]);
     for (payload, senders) in [(18, 1), (18, 2), (1400, 1), (60_000, 1), (60_000, 2)] {
         let (free, time) = flood(&left, payload, senders)?;
-        let free = free as f64 / time.as_secs_f64();
+        let free = time.div_f64(free as f64);
         for buffer in [1 << 20, 8 << 20, 64 << 20] {
-            let start = Instant::now();
             let capture = Capture::plan().on(cable.left()).buffer(buffer).start()?;
-            let started = start.elapsed();
             let (sent, time) = flood(&left, payload, senders)?;
             let stop = Instant::now();
             let packets = capture.stop_with_losses()?;
-            let stopped = stop.elapsed();
-            report += &format!(
-                "{payload:>6} x{senders} {:>3} MiB {free:>10.0} {:>12.0} {:>10} {:>10}  {started:>8.1?} {stopped:>8.1?}\n",
-                buffer >> 20,
-                sent as f64 / time.as_secs_f64(),
-                packets.len(),
-                packets.losses().dropped,
-            );
+            table.row([
+                format!("{payload} bytes, {senders}, {} MiB", buffer >> 20),
+                ratio(free, free),
+                ratio(time.div_f64(sent as f64), free),
+                format!("{:.0}", sent as f64 / time.as_secs_f64()),
+                packets.len().to_string(),
+                packets.losses().dropped.to_string(),
+                format!("{:.1?}", stop.elapsed()),
+            ]);
         }
     }
     drop(socket);
-    Ok(report)
+    Ok(format!("{table}\n{idle}"))
 }
 
 /// What a capture of nothing costs.
 fn idle(cable: &VethPair) -> Result<String> {
-    let mut times = [const { Vec::new() }; 3];
-    for _ in 0..30 {
-        let start = Instant::now();
-        let capture = Capture::on(cable.left())?;
-        times[0].push(start.elapsed());
-        let start = Instant::now();
-        drop(capture.packets()?);
-        times[1].push(start.elapsed());
-        let start = Instant::now();
-        drop(capture);
-        times[2].push(start.elapsed());
-    }
-    times.iter_mut().for_each(|times| times.sort_unstable());
-    let [start, packets, drop] = times.map(|times| (times[0], times[15]));
-    Ok(format!("least and median: start {start:.1?}, packets() {packets:.1?}, drop {drop:.1?}\n"))
+    let [times] = medians(
+        31,
+        [&mut || {
+            let start = Instant::now();
+            let capture = Capture::on(cable.left())?;
+            let started = start.elapsed();
+            drop(capture.packets()?);
+            let read = start.elapsed();
+            drop(capture);
+            Ok([started, read - started, start.elapsed() - read])
+        }],
+    )?;
+    let mut table = Table::new(["a capture of nothing", "start", "packets", "drop"]);
+    let [start, packets, drop] = times.map(|time| format!("{time:.1?}"));
+    table.row(["on one link".to_owned(), start, packets, drop]);
+    Ok(table.to_string())
 }
 
 fn flood(left: &Netns, payload: usize, senders: u16) -> Result<(u64, Duration)> {

@@ -13,60 +13,55 @@ use std::time::{Duration, Instant};
 
 use turns::{Result, Table, medians, ratio};
 
+const ROUNDS: usize = 9;
 /// Modules of a hundred tests each.
 const ISOLATED: [&str; 5] = ["alpha::n0::", "alpha::n1::", "alpha::n2::", "alpha::n3::", "alpha::n4::"];
+const COUNT: u32 = 500;
 const PLAIN: [&str; 2] = ["gamma::", "delta::"];
 
 fn main() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let floor = compile::c("machine_floor.c", folder.path())?;
     let tests = netlab_tests::test_binary("two_thousand", &["--release"])?;
-    let mut table = Table::new(["a test of", "floor in C", "#[netlab::test]", "re-exec in C", "faster than 1 thread"]);
-    let mut alone = Duration::ZERO;
-    for (modules, threads, rounds) in [(2, 1, 15), (5, 1, 7), (5, 2, 7), (5, 4, 7)] {
-        let count = modules as u32 * 100;
-        let times = medians(
-            rounds,
-            [
-                &mut || floor_round(Command::new(&floor), count, threads),
-                &mut || {
-                    let isolated = run(&tests, threads, &ISOLATED[..modules], count)?;
-                    Ok([isolated.saturating_sub(run(&tests, threads, &PLAIN, 200)?) / count])
-                },
-                &mut || {
-                    let mut command = Command::new(&floor);
-                    command.arg(&tests).args(["--exact", "plain::gamma::n0::n0"]);
-                    floor_round(command, count, threads)
-                },
-            ],
-        )?;
-        let [[c], [ours], [again]] = times;
-        if threads == 1 {
-            alone = ours;
+    let c = |threads| {
+        let floor = &floor;
+        move || floor_round(&mut Command::new(floor), threads)
+    };
+    let ours = |threads| {
+        let tests = &tests;
+        move || {
+            let isolated = run(tests, threads, &ISOLATED, COUNT)?;
+            Ok([isolated.saturating_sub(run(tests, threads, &PLAIN, 200)?) / COUNT])
         }
-        table.row([
-            format!("{count}, threads: {threads}"),
-            ratio(c, c),
-            ratio(ours, c),
-            ratio(again, c),
-            format!("×{:.2}", alone.as_secs_f64() / ours.as_secs_f64()),
-        ]);
+    };
+    let again = |threads| {
+        let (floor, tests) = (&floor, &tests);
+        move || floor_round(Command::new(floor).arg(tests).args(["--exact", "plain::gamma::n0::n0"]), threads)
+    };
+    let [c1, c2, c4, ours1, ours2, ours4, again1, again2, again4] = medians(
+        ROUNDS,
+        [&mut c(1), &mut c(2), &mut c(4), &mut ours(1), &mut ours(2), &mut ours(4), &mut again(1), &mut again(2), &mut again(4)],
+    )?;
+    let mut table = Table::new(["a test of 500", "floor in C", "#[netlab::test]", "re-exec in C", "to 1 thread"]);
+    for (threads, [c], [ours], [again]) in [(1, c1, ours1, again1), (2, c2, ours2, again2), (4, c4, ours4, again4)] {
+        let alone = format!("×{:.2}", ours.as_secs_f64() / ours1[0].as_secs_f64());
+        table.row([format!("threads: {threads}"), ratio(c, c), ratio(ours, c), ratio(again, c), alone]);
     }
     print!("{table}");
     Ok(())
 }
 
 /// The time of one machine, with as many processes making them side by side as there are threads.
-fn floor_round(mut command: Command, count: u32, threads: u32) -> Result<[Duration; 1]> {
+fn floor_round(command: &mut Command, threads: u32) -> Result<[Duration; 1]> {
     let start = Instant::now();
-    command.env("ROUNDS", (count / threads).to_string()).stdout(Stdio::null());
+    command.env("ROUNDS", (COUNT / threads).to_string()).stdout(Stdio::null());
     let children: Vec<_> = (0..threads).map(|_| command.spawn()).collect();
     for child in children {
         if !child?.wait()?.success() {
             return Err("the floor failed: does this machine allow user namespaces?".into());
         }
     }
-    Ok([start.elapsed() / count])
+    Ok([start.elapsed() / COUNT])
 }
 
 fn run(tests: &Path, threads: u32, filters: &[&str], count: u32) -> Result<Duration> {

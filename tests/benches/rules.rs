@@ -1,67 +1,86 @@
 //! What it costs to install and remove rules, and the same by `nft -f` and `iptables-restore` in the same namespace.
 //!
-//! `cargo bench -p netlab-tests --bench rules`
+//! `cargo bench -p netlab-tests --bench rules` runs them turn by turn and prints medians as ratios to `nft -f`, a program that starts, reads
+//! its input and ends. Each round makes its tables and chains and leaves nothing. Needs `nft` and `iptables-restore`.
 
-use std::fmt;
+mod turns;
+
 use std::io::Write;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use netlab::{FilterRule, FilterRuleBuilder, Machine, NatRule, Netns, Result, Rules};
-
-const ROUNDS: usize = 41;
+use netlab::{FilterRule, FilterRuleBuilder, Machine, NatRule, Netns, Rules};
+use turns::{Result, Table, medians, ratio};
 
 fn main() -> Result<()> {
-    let report = Machine::new("bench").timeout(Duration::from_secs(600)).run(|| compare().map(String::into_bytes))?;
+    let report = Machine::new("bench").timeout(Duration::from_secs(600)).run(|| {
+        let report = compare().unwrap_or_else(|e| format!("the benchmark failed: {e}\n"));
+        Ok(report.into_bytes())
+    })?;
     print!("{}", String::from_utf8_lossy(&report));
     Ok(())
 }
 
 fn compare() -> Result<String> {
     let host = Netns::new("machine")?;
-    let mut report = "least and median of interleaved rounds; each makes its tables and chains and leaves nothing\n".to_owned();
-    report += &one(&host)?;
-    report += &beside_others(&host)?;
-    for count in [1, 20, 200] {
-        report += &many(&host, count)?;
+    let mut table = Table::new(["rules in one transaction", "nft -f", "netlab", "iptables-restore"]);
+    for (count, rounds) in [(1, 41), (20, 41), (200, 41), (2000, 15)] {
+        let times = medians(
+            rounds,
+            [&mut || fed(&host, &["nft", "-f", "-"], &nft(count)), &mut || installed(&host, count), &mut || {
+                fed(&host, &["iptables-restore"], &iptables(count))
+            }],
+        )?;
+        for (number, what) in ["installed", "removed"].into_iter().enumerate() {
+            let [nft, ours, restore] = times.map(|times| times[number]);
+            table.row([format!("{count}, {what}"), ratio(nft, nft), ratio(ours, nft), ratio(restore, nft)]);
+        }
     }
-    Ok(report)
+    Ok(format!("{table}\n{}", alone(&host)?))
 }
 
-fn one(host: &Netns) -> Result<String> {
-    let (mut install, mut remove) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        let start = Instant::now();
-        let rule = NatRule::masquerade(host).from("10.1.1.0/24").not_out("br0").install()?;
-        install.push(start.elapsed());
-        let start = Instant::now();
-        drop(rule);
-        remove.push(start.elapsed());
-    }
-    Ok(format!("one nat rule with its table and chain: install {}, remove {}\n", Times::of(install), Times::of(remove)))
-}
-
-/// The chain is there, and long.
-fn beside_others(host: &Netns) -> Result<String> {
+/// A rule that makes its table and chain, and one whose chain is there, and long.
+fn alone(host: &Netns) -> Result<String> {
+    let mut table = Table::new(["one rule", "install", "count hits", "remove"]);
+    let [nat] = medians(
+        41,
+        [&mut || {
+            let start = Instant::now();
+            let rule = NatRule::masquerade(host).from("10.1.1.0/24").not_out("br0").install()?;
+            let installed = start.elapsed();
+            drop(rule);
+            Ok([installed, start.elapsed() - installed])
+        }],
+    )?;
+    table.row(["of nat, with its table and chain".to_owned(), format!("{:.1?}", nat[0]), "-".to_owned(), format!("{:.1?}", nat[1])]);
     let _others = Rules::install((0..500).map(|n| rule(host, n)))?;
-    let (mut install, mut hits, mut remove) = (Vec::new(), Vec::new(), Vec::new());
-    for n in 0..ROUNDS {
-        let start = Instant::now();
-        let rule = rule(host, n).install()?;
-        install.push(start.elapsed());
-        let start = Instant::now();
-        rule.hits()?;
-        hits.push(start.elapsed());
-        let start = Instant::now();
-        drop(rule);
-        remove.push(start.elapsed());
-    }
-    let (install, hits, remove) = (Times::of(install), Times::of(hits), Times::of(remove));
-    Ok(format!("one filter rule beside 500: install {install}, hits {hits}, remove {remove}\n"))
+    let [beside] = medians(
+        41,
+        [&mut || {
+            let start = Instant::now();
+            let rule = rule(host, 500).install()?;
+            let installed = start.elapsed();
+            rule.hits()?;
+            let counted = start.elapsed();
+            drop(rule);
+            Ok([installed, counted - installed, start.elapsed() - counted])
+        }],
+    )?;
+    let [install, count, remove] = beside.map(|time| format!("{time:.1?}"));
+    table.row(["of a filter, beside 500".to_owned(), install, count, remove]);
+    Ok(table.to_string())
 }
 
 fn rule(host: &Netns, n: usize) -> FilterRuleBuilder {
     FilterRule::accept(host).forward().from(format!("10.{}.{}.0/24", n / 256, n % 256)).tcp(80).out("wan0")
+}
+
+fn installed(host: &Netns, count: usize) -> Result<[Duration; 2]> {
+    let start = Instant::now();
+    let rules = Rules::install((0..count).map(|n| rule(host, n)))?;
+    let installed = start.elapsed();
+    drop(rules);
+    Ok([installed, start.elapsed() - installed])
 }
 
 /// The same rules for one program: the chain, and a rule a line.
@@ -77,27 +96,8 @@ fn iptables(count: usize) -> String {
     format!("*filter\n:FORWARD ACCEPT\n{}COMMIT\n", (0..count).map(rule).collect::<String>())
 }
 
-fn many(host: &Netns, count: usize) -> Result<String> {
-    let (nft, iptables) = (nft(count), iptables(count));
-    let mut times = [const { Vec::new() }; 4];
-    for _ in 0..ROUNDS {
-        let start = Instant::now();
-        let rules = Rules::install((0..count).map(|n| rule(host, n)))?;
-        times[0].push(start.elapsed());
-        let start = Instant::now();
-        drop(rules);
-        times[1].push(start.elapsed());
-        times[2].push(feed(host, &["nft", "-f", "-"], &nft)?);
-        feed(host, &["nft", "-f", "-"], "flush ruleset")?;
-        times[3].push(feed(host, &["iptables-restore"], &iptables)?);
-        feed(host, &["nft", "-f", "-"], "flush ruleset")?;
-    }
-    let [install, remove, nft, restore] = times.map(Times::of);
-    Ok(format!(
-        "{count:>3} rules in one transaction: install {install}, remove {remove}; nft -f {nft} ({}), iptables-restore {restore} ({})\n",
-        nft.over(&install),
-        restore.over(&install),
-    ))
+fn fed(host: &Netns, words: &[&str], input: &str) -> Result<[Duration; 2]> {
+    Ok([feed(host, words, input)?, feed(host, &["nft", "-f", "-"], "flush ruleset")?])
 }
 
 /// How long the program takes to start, to read its input and to end.
@@ -105,31 +105,7 @@ fn feed(host: &Netns, words: &[&str], input: &str) -> Result<Duration> {
     let mut command = host.command(words[0])?;
     command.args(&words[1..]).stdin(Stdio::piped()).stdout(Stdio::null());
     let start = Instant::now();
-    let mut child = command.spawn().expect("the program starts: are nftables and iptables installed?");
-    child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("input is taken");
-    assert!(child.wait().expect("an end").success(), "{words:?}");
-    Ok(start.elapsed())
-}
-
-struct Times {
-    least: Duration,
-    median: Duration,
-}
-
-impl Times {
-    fn of(mut times: Vec<Duration>) -> Self {
-        times.sort_unstable();
-        Self { least: times[0], median: times[times.len() / 2] }
-    }
-
-    fn over(&self, other: &Self) -> String {
-        let ratio = |one: Duration, other: Duration| one.as_secs_f64() / other.as_secs_f64();
-        format!("x{:.1} x{:.1}", ratio(self.least, other.least), ratio(self.median, other.median))
-    }
-}
-
-impl fmt::Display for Times {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.0?} {:.0?}", self.least, self.median)
-    }
+    let mut child = command.spawn().map_err(|e| format!("{}: {e}", words[0]))?;
+    child.stdin.take().ok_or("no stdin")?.write_all(input.as_bytes())?;
+    if child.wait()?.success() { Ok(start.elapsed()) } else { Err(format!("{words:?} failed").into()) }
 }
