@@ -108,3 +108,20 @@ fn a_masked_proc_is_no_reason_to_refuse() -> Result<()> {
     assert!(output.status.success(), "{text}");
     Ok(())
 }
+
+/// As Docker and podman have it, even where they are told to let namespaces be made.
+#[netlab::test]
+fn a_read_only_proc_sys_is_named_with_what_containers_need() -> Result<()> {
+    use nix::mount::{MsFlags, mount};
+    const NOTHING: Option<&str> = None;
+    let forward = || netlab::Netns::new("router")?.forward_ipv4();
+    forward()?;
+    netlab::needs("sysctl")?;
+    mount(Some("/proc/sys"), "/proc/sys", NOTHING, MsFlags::MS_BIND | MsFlags::MS_REC, NOTHING)?;
+    mount(NOTHING, "/proc/sys", NOTHING, MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY, NOTHING)?;
+    for refused in [forward(), netlab::needs("sysctl")] {
+        let text = refused.expect_err("it is read-only").to_string();
+        assert!(text.contains("--security-opt systempaths=unconfined") && text.contains("Read-only file system"), "{text}");
+    }
+    Ok(())
+}

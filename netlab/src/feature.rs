@@ -12,8 +12,14 @@ pub(crate) enum Question {
     Family(&'static str),
     Connections,
     Sysctl(&'static str),
+    /// A file below /proc/sys that belongs to each network namespace: a container may have them all read-only.
+    WritableSysctl(&'static str),
     Overlay,
 }
+
+/// What lets tests write sysctls in a container.
+pub(crate) const WRITABLE_SYSCTLS: &str =
+    "`docker run --security-opt systempaths=unconfined …`, `podman run --security-opt unmask=/proc/sys …`, or `--privileged`";
 
 /// A feature by its name in `needs(…)`, which for links is their kind.
 #[derive(Debug)]
@@ -51,6 +57,7 @@ pub(crate) const FEATURES: &[Feature] = &[
     feature("nft", Question::Chain("filter"), "CONFIG_NF_TABLES", "nf_tables"),
     feature("overlayfs", Question::Overlay, "CONFIG_OVERLAY_FS", "overlay"),
     feature("sit", Question::Link, "CONFIG_IPV6_SIT", "sit"),
+    feature("sysctl", Question::WritableSysctl("net/ipv4/ip_forward"), "", ""),
     feature("tap", Question::Tun, "CONFIG_TUN", "tun"),
     feature("tun", Question::Tun, "CONFIG_TUN", "tun"),
     feature("veth", Question::Link, "CONFIG_VETH", "veth"),
@@ -68,6 +75,7 @@ impl Feature {
     /// What to do on a kernel that refused it with that errno.
     pub(crate) fn help(&self, errno: i32) -> String {
         match self.question {
+            Question::WritableSysctl(_) => WRITABLE_SYSCTLS.to_owned(),
             Question::Tun if errno == libc::EACCES => "`sudo chmod 0666 /dev/net/tun`, as udev does by default".to_owned(),
             _ => format!("`sudo modprobe {}`, or a kernel with {}", self.module, self.option),
         }

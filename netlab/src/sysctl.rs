@@ -7,6 +7,7 @@ use std::panic::Location;
 use std::sync::Mutex;
 
 use crate::error::{At, Error, Result};
+use crate::feature;
 use crate::layers::Layers;
 use crate::link::Link;
 use crate::netns::{Netns, lock};
@@ -354,10 +355,11 @@ fn explain(netns: &Netns, key: &str, verb: &str, e: io::Error) -> Error {
             Ok(value) => error.fact(format!("its value is `{value}` now")),
             Err(_) => error,
         },
-        Some(libc::EACCES | libc::EPERM | libc::EROFS) if key.trim().starts_with("net") => {
+        Some(libc::EROFS) => error.help(format!("/proc/sys is read-only here, as containers have it: {}", feature::WRITABLE_SYSCTLS)),
+        Some(libc::EACCES | libc::EPERM) if key.trim().starts_with("net") => {
             error.help("it belongs to the whole machine: only root of the initial namespaces may change it")
         }
-        Some(libc::EACCES | libc::EPERM | libc::EROFS) => error.help("only sysctls below `net` belong to a network namespace"),
+        Some(libc::EACCES | libc::EPERM) => error.help("only sysctls below `net` belong to a network namespace"),
         _ => error,
     }
 }

@@ -135,7 +135,7 @@ impl Inside {
 fn fresh_proc(inside: Option<&Inside>) -> Check {
     let (state, found) = match inside {
         Some(Inside { fresh_proc: true, .. }) => (State::Green, ""),
-        Some(_) => (State::Grey, "the kernel refuses one, as parts of the present one are masked; netlab does with that"),
+        Some(_) => (State::Grey, "the kernel refuses one, as parts of the present one are masked; netlab does without"),
         None => (State::Grey, "comes later"),
     };
     Check::new(Part::Machine, "fresh /proc", state, found)

@@ -77,6 +77,7 @@ impl Feature {
             Question::Family(family) => format!("the generic netlink family {family}"),
             Question::Connections => "the list of connections".to_owned(),
             Question::Sysctl(key) => format!("/proc/sys/{key}"),
+            Question::WritableSysctl(key) => format!("a writable /proc/sys/{key}"),
             Question::Overlay => "an overlay of two directories".to_owned(),
         }
     }
@@ -90,6 +91,7 @@ impl Feature {
             Question::Family(family) => feature::family(family),
             Question::Connections => feature::connections(),
             Question::Sysctl(key) => feature::sysctl(key),
+            Question::WritableSysctl(key) => feature::writable_sysctl(key),
             Question::Overlay => feature::overlay(),
         }
     }

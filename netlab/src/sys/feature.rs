@@ -124,6 +124,12 @@ pub(crate) fn sysctl(key: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Asks for a file below /proc/sys that can be written; the value stays.
+pub(crate) fn writable_sysctl(key: &str) -> Result<(), Refusal> {
+    super::sysctl::write(key, &super::sysctl::read(key)?)?;
+    Ok(())
+}
+
 /// Asks for a file system of two directories, in a mount namespace and a memory of its own.
 pub(crate) fn overlay() -> Result<(), Refusal> {
     use nix::mount::{MsFlags, mount};
