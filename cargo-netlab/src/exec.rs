@@ -1,6 +1,6 @@
 //! `cargo netlab exec`: a program in a machine, from its start to its end.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitCode, ExitStatus};
@@ -11,6 +11,8 @@ use netlab::{Machine, Netns, Result, VethPair};
 pub(crate) const NO_MACHINE: u8 = 125;
 const NOT_RUN: u8 = 126;
 const NO_PROGRAM: u8 = 127;
+
+const ENOENT: i32 = 2;
 
 const HOSTNAME: &str = "netlab";
 
@@ -29,15 +31,25 @@ pub(crate) fn main(plan: &Plan) -> ExitCode {
     command.args(arguments);
     match Machine::new(HOSTNAME).exec(&mut command, || plan.prepare()) {
         Ok(Ok(status)) => leave_as(status),
+        Ok(Err(e)) if e.kind() == ErrorKind::NotFound || is_nowhere(program) => {
+            eprintln!("cargo-netlab: cannot run `{}`: {}", program.display(), std::io::Error::from_raw_os_error(ENOENT));
+            ExitCode::from(NO_PROGRAM)
+        }
         Ok(Err(e)) => {
             eprintln!("cargo-netlab: cannot run `{}`: {e}", program.display());
-            ExitCode::from(if e.kind() == ErrorKind::NotFound { NO_PROGRAM } else { NOT_RUN })
+            ExitCode::from(NOT_RUN)
         }
         Err(e) => {
             eprintln!("cargo-netlab: {e}");
             ExitCode::from(NO_MACHINE)
         }
     }
+}
+
+/// A folder of `PATH` that the user may not look into makes execvp(3) say that permission was denied.
+fn is_nowhere(program: &OsStr) -> bool {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    !program.as_encoded_bytes().contains(&b'/') && !std::env::split_paths(&folders).any(|folder| folder.join(program).exists())
 }
 
 impl Plan {

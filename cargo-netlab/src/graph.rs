@@ -128,7 +128,12 @@ fn here() -> Result<Topology, String> {
             add(format!("{} {}", program.trim().replace('/', "_"), name(process)), &process.join("ns/net"));
         }
     }
-    Topology::of(&machines).map_err(text)
+    Topology::of(&machines).map_err(|e| match e.is_permission() && !is_in_machine() {
+        true => format!(
+            "{e}\n  help: only root may see all of this computer's own network; `graph -- PROGRAM` and `graph --of MACHINE` need none"
+        ),
+        false => text(e),
+    })
 }
 
 /// A machine has one user.

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::io;
+use std::os::fd::{AsFd, AsRawFd};
 use std::panic::Location;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +10,7 @@ use crate::cidr;
 use crate::error::{At, Doing, Error, Result};
 use crate::netns::Netns;
 use crate::sys::mounts::Mounts;
+use crate::sys::plate;
 
 /// A path as one namespace sees it; from the first [`write`](Self::write) on, it has a content there that nobody else sees.
 ///
@@ -60,7 +62,12 @@ impl Netns {
     }
 
     fn private_mounts(&self) -> io::Result<&Mounts> {
-        self.mounts().get_or_try_init(|| Mounts::create(self.descriptor()))
+        self.mounts().get_or_try_init(|| {
+            let mounts = Mounts::create(self.descriptor())?;
+            let (_, inode) = self.identity()?;
+            plate::note(&format!("mounts {inode} {}", mounts.as_fd().as_raw_fd()));
+            Ok(mounts)
+        })
     }
 }
 

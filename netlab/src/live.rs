@@ -154,21 +154,28 @@ fn first(pid: u32) -> Option<u32> {
 fn doors(pid: u32, notes: &str) -> Vec<Door> {
     let is_ours = fs::read_link(folder(pid).join("ns/user")).ok() != fs::read_link("/proc/self/ns/user").ok();
     let process = pid.to_string();
-    let door = |name: &str, file: PathBuf, network: &str| Door {
+    let door = |name: &str, file: PathBuf, network: &str, mounts: Option<&str>| Door {
         name: name.to_owned(),
-        command: nsenter(&process, network, None, is_ours),
+        command: nsenter(&process, network, mounts, is_ours),
         file: file.to_string_lossy().into_owned(),
     };
-    let mut doors = vec![door("host", folder(pid).join("ns/net"), "-n")];
-    let mut seen: BTreeSet<u64> = doors.iter().filter_map(|door| Some(fs::metadata(&door.file).ok()?.ino())).collect();
+    let host = folder(pid).join("ns/net");
+    let own = fs::metadata(&host).map(|file| file.ino()).unwrap_or_default();
     let open = descriptors(pid);
-    for (inode, name) in notes.lines().filter_map(|line| line.strip_prefix("netns ")?.split_once(' ')) {
-        let inode = inode.parse().unwrap_or_default();
-        // One that is not open any more has gone.
-        if let Some(number) = open.get(&inode).filter(|_| seen.insert(inode)) {
+    let mut doors = Vec::new();
+    let mut seen = BTreeSet::new();
+    for noted in noted(own, notes) {
+        let mounts = noted.mounts.map(|number| format!("--mount=/proc/{pid}/fd/{number}"));
+        let number = open.get(&noted.inode);
+        if noted.inode == own {
+            doors.push(door(noted.name, host.clone(), "-n", mounts.as_deref()));
+        } else if let Some(number) = number {
             let file = folder(pid).join("fd").join(number.to_string());
-            doors.push(door(name, file.clone(), &format!("--net={}", file.display())));
+            doors.push(door(noted.name, file.clone(), &format!("--net={}", file.display()), mounts.as_deref()));
+        } else {
+            continue; // it is not open any more: it has gone
         }
+        seen.insert(noted.inode);
     }
     let named = fs::read_dir(folder(pid).join("root/run/netns")).into_iter().flatten().flatten();
     let mut named: Vec<PathBuf> = named.map(|entry| entry.path()).filter(|_| is_ours).collect();
@@ -176,10 +183,39 @@ fn doors(pid: u32, notes: &str) -> Vec<Door> {
     for file in named {
         let is_new = fs::metadata(&file).is_ok_and(|file| seen.insert(file.ino()));
         if let Some(name) = file.file_name().filter(|_| is_new).map(|name| name.to_string_lossy().into_owned()) {
-            doors.push(door(&name, file.clone(), &format!("--net='{}'", file.display())));
+            doors.push(door(&name, file.clone(), &format!("--net='{}'", file.display()), None));
         }
     }
     doors
+}
+
+/// What a plate says of a network namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Noted<'a> {
+    inode: u64,
+    name: &'a str,
+    /// The descriptor of its mounts, if it has its own.
+    mounts: Option<u32>,
+}
+
+/// The namespaces by their last notes: the kernel gives the number of one that has gone to another.
+fn noted(own: u64, notes: &str) -> Vec<Noted<'_>> {
+    let mut all = vec![Noted { inode: own, name: "host", mounts: None }];
+    for line in notes.lines() {
+        let Some((word, (inode, rest))) = line.split_once(' ').and_then(|(word, rest)| Some((word, rest.split_once(' ')?))) else {
+            continue;
+        };
+        let Ok(inode) = inode.parse() else { continue };
+        match word {
+            "netns" if inode != own => {
+                all.retain(|noted| noted.inode != inode);
+                all.push(Noted { inode, name: rest, mounts: None });
+            }
+            "mounts" => all.iter_mut().filter(|noted| noted.inode == inode).for_each(|noted| noted.mounts = rest.parse().ok()),
+            _ => {}
+        }
+    }
+    all
 }
 
 /// The network namespaces that a process holds open, by their inodes.
@@ -201,5 +237,18 @@ pub(crate) fn nsenter(pid: &str, network: &str, mounts: Option<&str>, is_ours: b
     match is_ours {
         true => format!("nsenter -t {pid} -U --preserve-credentials {mounts} -u -i {network} -p{root}"),
         false => format!("sudo nsenter -t {pid} {mounts} {network}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_note_of_a_namespace_counts() {
+        let notes = "netns 7 a b\nmounts 7 30\npause /a file\nnetns 8 c\nnetns 7 d\nmounts 1 31\nmounts 9 32\nresume\n";
+        let noted = noted(1, notes);
+        let told: Vec<_> = noted.iter().map(|noted| (noted.inode, noted.name, noted.mounts)).collect();
+        assert_eq!(told, [(1, "host", Some(31)), (8, "c", None), (7, "d", None)]);
     }
 }
