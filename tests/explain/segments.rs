@@ -1,5 +1,7 @@
 //! Cables, bridges, and who is on them.
 
+use std::time::{Duration, Instant};
+
 use netlab::explain::Cause;
 use netlab::{Bridge, Neigh, Netns, Probe, Result, VethPair};
 
@@ -75,6 +77,25 @@ fn a_port_that_does_not_forward_is_named() -> Result<()> {
     assert!(done.is_ok_and(|done| done.success()));
     let text = dies(&lab.client, &lab.echo, "switch", |cause| matches!(cause, Cause::PortNotForwarding { .. }))?;
     insta::assert_snapshot!(text);
+    Ok(())
+}
+
+/// Such a bridge loses its carrier, and then does not even send out of itself.
+#[netlab::test]
+fn the_port_is_named_where_none_of_the_bridge_forwards() -> Result<()> {
+    let lab = switched()?;
+    let _own = lab.bridge.link().add_address("10.0.0.3/24")?;
+    healthy(&lab.switch, Probe::ping("10.0.0.2"))?;
+    for port in ["client", "server"] {
+        let done = lab.switch.command("bridge")?.args(["link", "set", "dev", port, "state", "0"]).status();
+        assert!(done.is_ok_and(|done| done.success()));
+    }
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while lab.switch.links()?.named("br0").is_some_and(|bridge| bridge.has_carrier()) {
+        assert!(Instant::now() < deadline, "the bridge keeps its carrier");
+    }
+    let is_port = |cause: &Cause| matches!(cause, Cause::PortNotForwarding { port, .. } if port == "server");
+    dies(&lab.switch, Probe::ping("10.0.0.2"), "switch", is_port)?;
     Ok(())
 }
 

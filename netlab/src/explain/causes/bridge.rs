@@ -1,5 +1,7 @@
 //! Bridges that do not pass a frame on.
 
+use std::net::IpAddr;
+
 use super::super::case::Case;
 use super::super::cause::Cause;
 use super::super::finding::Finding;
@@ -35,9 +37,12 @@ fn stuck(case: &Case, end: &End, port: Place) -> Option<Finding> {
 }
 
 /// A bridge has a carrier as long as one of its ports forwards: without, it does not even send out of itself.
-pub(super) fn without_carrier(case: &Case, end: &End, bridge: Place) -> Option<Finding> {
-    let stands_still = case.lab.link(bridge).is_some_and(|link| link.is_up() && !link.has_carrier());
-    case.lab.ports(bridge).into_iter().filter(|_| stands_still).find_map(|port| stuck(case, end, port))
+pub(super) fn without_carrier(case: &Case, end: &End, bridge: Place, hop: IpAddr) -> Option<Finding> {
+    let lab = &case.lab;
+    let stands_still = lab.link(bridge).is_some_and(|link| link.is_up() && !link.has_carrier());
+    let on_the_way = lab.holders(hop).into_iter().filter_map(|holder| lab.segment(bridge, holder)?.get(1).map(|tap| tap.place));
+    let mut ports = on_the_way.chain(lab.ports(bridge));
+    stands_still.then(|| ports.find_map(|port| stuck(case, end, port))).flatten()
 }
 
 pub(super) fn isolated(case: &Case, end: &End) -> Option<Finding> {

@@ -43,9 +43,9 @@ pub(super) fn accuse(case: &Case, end: &End, place: Place) -> Option<Finding> {
 
 /// The device by which the packet should leave.
 pub(super) fn way_out(case: &Case, end: &End) -> Option<Finding> {
-    let (device, _) = next_hop(case, end)?;
+    let (device, hop) = next_hop(case, end)?;
     let place = case.lab.named(end.machine, &device)?;
-    accuse(case, end, place).or_else(|| bridge::without_carrier(case, end, place))
+    accuse(case, end, place).or_else(|| bridge::without_carrier(case, end, place, hop))
 }
 
 /// The devices on both sides of the gap.
