@@ -39,7 +39,7 @@ fn compare(floor: &Path, draw: bool) -> Result<String> {
     let memory = memory::table(floor)?;
     let mut times = Table::new(["hosts, until", "floor in C", "netlab", "ip -batch"]);
     let mut growth = Vec::new();
-    for (hosts, rounds) in [(2, 60), (50, 12), (200, 8), (500, 4), (1000, 4)] {
+    for (hosts, rounds) in [(2, 41), (50, 9), (200, 5), (500, 3), (1000, 3)] {
         let medians =
             medians(rounds, [&mut || variants::floor(floor, hosts), &mut || variants::netlab(hosts), &mut || variants::ip_batch(hosts)])?;
         for (number, phase) in ["built", "used", "ended", "gone, in all"].into_iter().enumerate() {
