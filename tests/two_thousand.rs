@@ -23,6 +23,15 @@ macro_rules! ten_of {
         #[netlab::test]
         fn $name() {}
     };
+    // The last of many machines is as the first.
+    ($name:ident alike) => {
+        #[netlab::test]
+        fn $name() -> netlab::Result<()> {
+            let sysctl = |key| netlab::Netns::current()?.sysctl(key);
+            assert_eq!((sysctl("net.ipv4.icmp_ratelimit")?.as_str(), sysctl("net.ipv6.icmp.ratelimit")?.as_str()), ("0", "0"));
+            Ok(())
+        }
+    };
     ($name:ident plain) => {
         #[test]
         fn $name() {}
@@ -33,7 +42,7 @@ macro_rules! ten_of {
 }
 
 ten! { alpha: ten ten isolated }
-ten! { beta: ten ten isolated }
+ten! { beta: ten ten alike }
 
 mod plain {
     ten! { gamma: ten plain }

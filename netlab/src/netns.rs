@@ -122,7 +122,7 @@ impl Netns {
         let what = format!("create namespace `{name}`");
         let create = || {
             namespace::create(|| {
-                namespace::set_lab_defaults();
+                namespace::set_lab_defaults_of_many();
                 let mut route = Socket::route()?;
                 if with_loopback {
                     loopback_up(&mut route)?;

@@ -61,6 +61,8 @@ pub(crate) mod namespace {
 
     pub(crate) fn set_lab_defaults() {}
 
+    pub(crate) fn set_lab_defaults_of_many() {}
+
     pub(crate) fn lab_sysctls() -> impl Iterator<Item = &'static str> {
         std::iter::empty()
     }

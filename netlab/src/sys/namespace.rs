@@ -6,12 +6,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use nix::sched::{CloneFlags, setns, unshare};
 
-use super::{proc, sysctl};
+use super::proc::{self, Proc};
+use super::sysctl;
 
 /// The calling thread's network namespace.
 pub(crate) fn current() -> io::Result<OwnedFd> {
@@ -159,6 +160,16 @@ pub(crate) fn lab_sysctls() -> impl Iterator<Item = &'static str> {
 
 /// Gives the calling thread's network namespace, a fresh one, the values that a lab depends on.
 pub(crate) fn set_lab_defaults() {
+    set_lab_defaults_in(|| None);
+}
+
+/// The same for one of many namespaces of a process. Not for the first process of a machine: it shares the memory of others, but not their
+/// descriptors, which the mounts are.
+pub(crate) fn set_lab_defaults_of_many() {
+    set_lab_defaults_in(proc::quick);
+}
+
+fn set_lab_defaults_in(proc: impl FnOnce() -> Option<Arc<Proc>>) {
     static DIFFERENT: OnceLock<Vec<(&str, &str)>> = OnceLock::new();
     // A file costs three system calls: the first namespace finds out which of them are worth it for all that follow.
     let mut first = false;
@@ -167,7 +178,7 @@ pub(crate) fn set_lab_defaults() {
         LAB_DEFAULTS.iter().filter_map(|(key, values)| set_first(key, values)).collect()
     });
     if !first {
-        let proc = proc::quick();
+        let proc = proc();
         let place = proc.as_ref().map_or_else(|| PathBuf::from("/proc"), |proc| proc.path());
         for (key, value) in different {
             // Written before, so that it can be written again.
