@@ -1,4 +1,4 @@
-//! What memory and which descriptors a standing host takes.
+//! What memory of the kernel and how many descriptors a standing host takes.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -14,18 +14,15 @@ use crate::variants::{Lab, settle};
 const HOSTS: u64 = 200;
 const ROUNDS: usize = 5;
 
-/// Kernel bytes, bytes of the process, descriptors.
-type Held = [u64; 3];
+/// Bytes of the kernel, descriptors.
+type Held = [u64; 2];
 
 pub(crate) fn table(floor: &Path) -> Result<String> {
     let [c, ours] = medians(ROUNDS, [&mut || of_floor(floor), &mut of_netlab])?;
     let mut table = Table::new(["a host of 200 takes", "floor in C", "netlab"]);
-    for (number, what) in ["kernel memory", "memory of the process"].into_iter().enumerate() {
-        let cell =
-            |held: Held| format!("{:.1} kB ×{:.2}", held[number] as f64 / 1000.0 / HOSTS as f64, held[number] as f64 / c[number] as f64);
-        table.row([what.to_owned(), cell(c), cell(ours)]);
-    }
-    let descriptors = |held: Held| format!("{:.2}", held[2] as f64 / HOSTS as f64);
+    let kernel = |held: Held| format!("{:.1} kB ×{:.2}", held[0] as f64 / 1000.0 / HOSTS as f64, held[0] as f64 / c[0] as f64);
+    table.row(["memory of the kernel".to_owned(), kernel(c), kernel(ours)]);
+    let descriptors = |held: Held| format!("{:.2}", held[1] as f64 / HOSTS as f64);
     table.row(["descriptors".to_owned(), descriptors(c), descriptors(ours)]);
     Ok(table.to_string())
 }
@@ -40,7 +37,7 @@ fn of_floor(floor: &Path) -> Result<Held> {
     let output = child.stdout.take().ok_or("no output")?;
     BufReader::new(output).read_line(&mut line)?;
     let pid = child.id().to_string();
-    let held = [kernel()?.saturating_sub(before), process(&pid)?, descriptors(&pid)?];
+    let held = [kernel()?.saturating_sub(before), descriptors(&pid)?];
     drop(child.stdin.take());
     child.wait()?;
     if line == "built\n" { Ok(held) } else { Err("the floor built nothing".into()) }
@@ -48,11 +45,11 @@ fn of_floor(floor: &Path) -> Result<Held> {
 
 fn of_netlab() -> Result<Held> {
     quiet()?;
-    let before = [kernel()?, process("self")?, descriptors("self")?];
+    let before = [kernel()?, descriptors("self")?];
     let lab = Lab::new(HOSTS as usize)?;
-    let after = [kernel()?, process("self")?, descriptors("self")?];
+    let after = [kernel()?, descriptors("self")?];
     drop(lab);
-    Ok([0, 1, 2].map(|number| after[number].saturating_sub(before[number])))
+    Ok([0, 1].map(|number| after[number].saturating_sub(before[number])))
 }
 
 /// Returns when the kernel holds no less from one look to the next: it frees what namespaces had a while after their end.
@@ -76,12 +73,6 @@ fn kernel() -> Result<u64> {
     let fields = text.lines().filter_map(|line| line.split_once(':'));
     let ours = fields.filter(|(name, _)| ["SUnreclaim", "Percpu", "VmallocUsed", "KernelStack"].contains(name));
     Ok(ours.filter_map(|(_, value)| value.trim().strip_suffix(" kB")?.parse::<u64>().ok()).sum::<u64>() * 1024)
-}
-
-/// Resident.
-fn process(pid: &str) -> Result<u64> {
-    let text = fs::read_to_string(format!("/proc/{pid}/statm"))?;
-    Ok(text.split_whitespace().nth(1).ok_or("no second number in statm")?.parse::<u64>()? * 4096)
 }
 
 fn descriptors(pid: &str) -> Result<u64> {
