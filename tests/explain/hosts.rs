@@ -80,7 +80,10 @@ fn a_server_that_says_nothing_is_named() -> Result<()> {
     insta::assert_snapshot!("silent_udp", dies(&lab.client, &sink, "server", silent)?);
     let sink = lab.server.serve("sink").tcp_sink("10.0.2.2:10")?;
     insta::assert_snapshot!("silent_tcp", dies(&lab.client, Probe::http("10.0.2.2:10"), "server", silent)?);
-    healthy(&lab.client, Probe::tcp(sink.address()))
+    healthy(&lab.client, Probe::tcp(sink.address()))?;
+    let _idle = lab.server.run(|| std::net::TcpListener::bind("10.0.2.2:11"))?.expect("a socket that listens");
+    insta::assert_snapshot!("idle_tcp", dies(&lab.client, Probe::http("10.0.2.2:11"), "server", silent)?);
+    Ok(())
 }
 
 #[netlab::test]

@@ -262,10 +262,12 @@ pub enum Cause {
     },
     /// The process that has the socket got the question and said nothing.
     NoAnswerFromProcess {
+        /// `tcp` or `udp`.
+        protocol: String,
         /// What is bound.
         bound: SocketAddr,
-        /// How many bytes it has not read.
-        unread: u32,
+        /// What it has not taken: of UDP bytes, of TCP connections.
+        untaken: u32,
     },
     /// The machine is told not to answer pings.
     EchoIgnored {

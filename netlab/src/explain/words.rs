@@ -83,8 +83,13 @@ impl Display for Cause {
                 write!(f, "the backlog of {bound} is full: {waiting} connections wait to be accepted, {limit} may")
             }
             Self::ProcessStopped { name, pid } => write!(f, "the process `{name}` ({pid}) that has the socket is stopped"),
-            Self::NoAnswerFromProcess { bound, unread } => {
-                let read = if *unread > 0 { format!("has {unread} bytes to read and does not") } else { "read the question".to_owned() };
+            Self::NoAnswerFromProcess { protocol, bound, untaken } => {
+                let read = match (protocol.as_str(), untaken) {
+                    (_, 0) => "read the question".to_owned(),
+                    ("tcp", 1) => "has a connection to accept and does not".to_owned(),
+                    ("tcp", n) => format!("has {n} connections to accept and does not"),
+                    (_, n) => format!("has {n} bytes to read and does not"),
+                };
                 write!(f, "the process at {bound} {read}, and said nothing")
             }
             Self::EchoIgnored { sysctl } => write!(f, "it is told not to answer pings: {sysctl}=1"),

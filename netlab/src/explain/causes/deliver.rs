@@ -103,7 +103,8 @@ pub(super) fn ignored(case: &Case, end: &End) -> Option<Finding> {
 pub(super) fn silent(case: &Case, end: &End) -> Option<Finding> {
     let tuple = delivered(case, end);
     let taker = takers(case, end).into_iter().next()?;
-    let cause = Cause::NoAnswerFromProcess { bound: taker.address, unread: taker.queued };
+    let protocol = tuple.protocol_name().to_owned();
+    let cause = Cause::NoAnswerFromProcess { protocol, bound: taker.address, untaken: taker.queued };
     kept_silent(case, end, &tuple, &taker)
         .then(|| case.finding(end.machine, end.way, cause).at(format!("{} {}", tuple.protocol_name(), tuple.to())))
 }
